@@ -1,0 +1,3 @@
+"""Speech recognition."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Decoders: encodings to scores."""

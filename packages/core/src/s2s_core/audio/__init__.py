@@ -1,0 +1,1 @@
+"""Audio on the training device: features and augmentation."""

@@ -1,0 +1,1 @@
+"""Sampling, reading and making data."""

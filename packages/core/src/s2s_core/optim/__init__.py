@@ -1,0 +1,1 @@
+"""Optimizers, schedules and what happens to gradients between them."""

@@ -1,0 +1,3 @@
+"""Translation and other text-to-text tasks."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,3 @@
+"""Speech synthesis."""
+
+__version__ = "0.1.0"
