@@ -59,6 +59,10 @@ class Decoder(Part, nn.Module, ABC):
     def forward(self, encodings: Tensor, lengths: Tensor) -> Tensor:
         """Score ``(batch, time, in_features)``: logits ``(batch, time, labels)``."""
 
+    @abstractmethod
+    def greedy(self, logits: Tensor, lengths: Tensor) -> list[list[int]]:
+        """The most likely labels of each utterance, without search."""
+
 
 class Loss(Part, nn.Module, ABC):
     """Scores and transcripts to a number."""

@@ -1,0 +1,24 @@
+"""The verbs of recognition on the command line."""
+
+from __future__ import annotations
+
+from s2s_core.cli.main import task_main
+from s2s_core.cli.tasks import Command, TaskInfo
+
+TASK = TaskInfo(
+    name="asr",
+    package="s2s_asr",
+    summary="Speech recognition: recordings to text",
+    model="s2s_asr.task:SpeechToText",
+    data="s2s_asr.data:SpeechData",
+    commands={
+        "prepare": Command("a corpus to manifests", "s2s_asr.cli.prepare:main"),
+        "transcribe": Command("recordings to text with a trained checkpoint", "s2s_asr.cli.transcribe:main"),
+        "quickstart": Command("make speech, train on it, test and transcribe: five minutes", "s2s_asr.cli.quickstart:main"),
+    },
+)
+
+
+def main() -> int:
+    """The console script ``s2s-asr``."""
+    return task_main("asr", "s2s-asr")

@@ -1,0 +1,197 @@
+"""The recogniser: features, encoder, decoder and loss wired into one trainable task."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+from torchmetrics import MeanMetric
+
+from s2s_asr.interfaces import Decoder, Encoder, Loss, SpeechBatch
+from s2s_asr.metrics import ErrorRate
+from s2s_core.audio.augment import Augment
+from s2s_core.audio.features import Features
+from s2s_core.errors import UserError
+from s2s_core.losses.reduction import LossSum
+from s2s_core.optim.larc import Larc
+from s2s_core.optim.schedules import Schedule
+from s2s_core.precision.regularizer import L2Regularizer
+from s2s_core.task import Task
+from s2s_core.text.tokenizers import Tokenizer
+
+SAMPLES_SHOWN = 3
+"""Transcripts that are logged beside their references at each validation."""
+
+
+class SpeechToText(Task):
+    """Recognises speech: waveform, features, encoder, decoder, transcript.
+
+    Features and augmentation run on the training device for the whole batch. Augmentation is drawn from the step's own
+    generator, so a resumed run repeats it, and is off in evaluation.
+
+    Args:
+        features: audio to features.
+        encoder: features to encodings; its ``in_features`` must be the features' ``num_features``.
+        decoder: encodings to scores of the tokenizer's labels.
+        loss: scores and transcripts to the number that is minimised.
+        tokenizer: transcripts to labels and back.
+        optimizer, schedule, larc, regularizer: see `Task`.
+        augment: what is done to training audio and features.
+
+    Raises:
+        ValueError: if sizes of neighbouring parts differ.
+    """
+
+    name: ClassVar[str] = "asr"
+    monitor: ClassVar[str] = "val/wer"
+    example_unit: ClassVar[str] = "utterances"
+
+    def __init__(
+        self,
+        features: Features,
+        encoder: Encoder,
+        decoder: Decoder,
+        loss: Loss,
+        tokenizer: Tokenizer,
+        optimizer: OptimizerCallable,
+        schedule: Schedule | None = None,
+        augment: Augment | None = None,
+        larc: Larc | None = None,
+        regularizer: L2Regularizer | None = None,
+    ) -> None:
+        super().__init__(optimizer, schedule, larc, regularizer)
+        if encoder.in_features != features.num_features:
+            raise ValueError(f"encoder.in_features is {encoder.in_features}, the features have {features.num_features}")
+        if decoder.in_features != encoder.out_features:
+            raise ValueError(f"decoder.in_features is {decoder.in_features}, the encoder gives {encoder.out_features}")
+        self.features = features
+        self.encoder = encoder
+        self.decoder = decoder
+        self.loss = loss
+        self.tokenizer = tokenizer
+        self.augment = augment
+        self.train_wer = ErrorRate("word")
+        self.eval_loss = MeanMetric()
+        self.eval_wer = ErrorRate("word")
+        self.eval_cer = ErrorRate("char")
+
+    def assets(self) -> dict[str, bytes]:
+        return self.tokenizer.assets()
+
+    def load_assets(self, assets: dict[str, bytes]) -> None:
+        if assets:
+            self.tokenizer.load_assets(assets)
+
+    def setup(self, stage: str) -> None:
+        if self.decoder.vocab_size != self.tokenizer.vocab_size:
+            raise UserError(
+                f"model.init_args.decoder.init_args.vocab_size is {self.decoder.vocab_size}, "
+                f"but the tokenizer has {self.tokenizer.vocab_size} labels"
+            )
+
+    def logits(self, audio: Tensor, audio_lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Score audio ``(batch, samples)``: logits ``(batch, time, labels)`` and lengths ``(batch,)``."""
+        features, lengths = self.features(audio, audio_lengths)
+        encodings, lengths = self.encoder(features, lengths)
+        return self.decoder(encodings, lengths), lengths
+
+    def _augmented_logits(self, batch: SpeechBatch) -> tuple[Tensor, Tensor]:
+        if self.augment is None:
+            return self.logits(batch.audio, batch.audio_lengths)
+        generator = self.step_generator()
+        audio, audio_lengths = self.augment.wave_batch(batch.audio, batch.audio_lengths, generator)
+        features, lengths = self.features(audio, audio_lengths)
+        features = self.augment.feature_batch(features, lengths, generator)
+        encodings, lengths = self.encoder(features, lengths)
+        return self.decoder(encodings, lengths), lengths
+
+    def training_step(self, batch: SpeechBatch, batch_idx: int) -> Tensor:
+        logits, lengths = self._augmented_logits(batch)
+        loss: LossSum = self.loss(logits, lengths, batch.tokens, batch.token_lengths)
+        if self._logs_this_step():
+            self.train_wer.reset()
+            self.train_wer.update(self._texts(logits, lengths), batch.texts)
+            self.log("train/loss", loss.mean.detach(), prog_bar=True, batch_size=len(batch.ids))
+            self.log("train/wer", self.train_wer.compute(), prog_bar=True, batch_size=len(batch.ids))
+        return loss.mean
+
+    def validation_step(self, batch: SpeechBatch, batch_idx: int) -> None:
+        texts = self._evaluate(batch)
+        if batch_idx == 0:
+            self._show_samples(batch, texts)
+
+    def test_step(self, batch: SpeechBatch, batch_idx: int) -> None:
+        self._evaluate(batch)
+
+    def _evaluate(self, batch: SpeechBatch) -> list[str]:
+        logits, lengths = self.logits(batch.audio, batch.audio_lengths)
+        loss: LossSum = self.loss(logits, lengths, batch.tokens, batch.token_lengths)
+        texts = self._texts(logits, lengths)
+        self.eval_loss.update(loss.mean, loss.weight)
+        self.eval_wer.update(texts, batch.texts)
+        self.eval_cer.update(texts, batch.texts)
+        return texts
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_evaluation("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_evaluation("test")
+
+    def _log_evaluation(self, stage: str) -> None:
+        metrics = {"loss": self.eval_loss, "wer": self.eval_wer, "cer": self.eval_cer}
+        # computed here, over all ranks' totals: Lightning would average per-batch rates
+        self.log_dict({f"{stage}/{key}": metric.compute() for key, metric in metrics.items()}, prog_bar=True)
+        for metric in metrics.values():
+            metric.reset()
+
+    def predict_step(self, batch: SpeechBatch, batch_idx: int) -> list[dict[str, Any]]:
+        """One row an utterance: its id, the transcript recognised, and the reference where there is one."""
+        texts = self._texts(*self.logits(batch.audio, batch.audio_lengths))
+        return [
+            {"id": name, "text": text, "reference": reference}
+            for name, text, reference in zip(batch.ids, texts, batch.texts, strict=True)
+        ]
+
+    def _texts(self, logits: Tensor, lengths: Tensor) -> list[str]:
+        return [self.tokenizer.decode(ids) for ids in self.decoder.greedy(logits.detach(), lengths)]
+
+    def _show_samples(self, batch: SpeechBatch, texts: list[str]) -> None:
+        rows = list(zip(batch.texts, texts, strict=True))[:SAMPLES_SHOWN]
+        table = "\n".join(["| reference | recognised |", "|---|---|", *(f"| {ref} | {hyp} |" for ref, hyp in rows)])
+        for logger in self.loggers:
+            add_text = getattr(logger.experiment, "add_text", None)
+            if add_text is not None:
+                add_text("val/transcripts", table, self.global_step)
+
+    def loss_of(self, batch: SpeechBatch) -> Tensor:
+        logits, lengths = self.logits(batch.audio, batch.audio_lengths)
+        return self.loss(logits, lengths, batch.tokens, batch.token_lengths).mean
+
+    def bench_batch(self, seconds: float, batch_size: int) -> SpeechBatch:
+        """Noise of ``seconds`` down to 5/8 of it, with random transcripts."""
+        generator = torch.Generator().manual_seed(0)
+        rate = self.features.sample_rate_hz
+        longest = int(seconds * rate)
+        lengths = torch.linspace(longest, longest * 5 / 8, batch_size).long()
+        token_lengths = (lengths / rate * TYPICAL_LABELS_PER_S).long().clamp(min=1)
+        return SpeechBatch(
+            audio=0.1 * torch.randn(batch_size, longest, generator=generator),
+            audio_lengths=lengths,
+            tokens=torch.randint(
+                self.tokenizer.vocab_size, (batch_size, int(token_lengths.max())), generator=generator
+            ),
+            token_lengths=token_lengths,
+            ids=[f"bench-{i}" for i in range(batch_size)],
+            texts=[""] * batch_size,
+        )
+
+    def bench_units(self, batch: SpeechBatch) -> dict[str, float]:
+        seconds = float(batch.audio_lengths.sum()) / self.features.sample_rate_hz
+        return {self.example_unit: float(len(batch.ids)), "audio s": seconds}
+
+
+TYPICAL_LABELS_PER_S = 7.5
+"""Well under what a stride of two frames of 10 ms can spell, so that no random transcript is infeasible."""

@@ -1,0 +1,75 @@
+"""Packaged configs: found by name, listed with their first line."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+
+from s2s_core.errors import UserError
+
+CORE_PACKAGE = "s2s_core"
+
+
+def config_folder(package: str) -> Path | None:
+    """The folder of a package's configs: inside the package when installed from a wheel, beside its sources else."""
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        return None
+    home = Path(spec.origin).parent
+    candidates = (home / "configs", home.parent.parent / "configs")
+    return next((folder for folder in candidates if folder.is_dir()), None)
+
+
+def packaged_configs(package: str) -> dict[str, Path]:
+    """All configs that a task can name: its package's, and the core's overlays."""
+    found: dict[str, Path] = {}
+    for owner in (CORE_PACKAGE, package):
+        folder = config_folder(owner)
+        if folder is not None:
+            for path in sorted(folder.rglob("*.yaml")):
+                found[path.relative_to(folder).with_suffix("").as_posix()] = path
+    return found
+
+
+def find_config(name: str, package: str) -> Path:
+    """Return the file that ``--config name`` means: an existing file first, else a packaged config.
+
+    Raises:
+        UserError: if there is neither; names the nearest packaged configs.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    configs = packaged_configs(package)
+    stem = name.removesuffix(".yaml")
+    if stem in configs:
+        return configs[stem]
+    near = get_close_matches(stem, configs, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else "list them with the command 'configs'"
+    raise UserError(f"config '{name}': neither a file nor a packaged config; {hint}")
+
+
+def describe_config(path: Path) -> str:
+    """The first comment line of a config: what it is."""
+    with path.open(encoding="utf-8") as file:
+        first = file.readline().strip()
+    return first.lstrip("# ") if first.startswith("#") else ""
+
+
+def resolve_config_arguments(arguments: list[str], package: str) -> list[str]:
+    """Replace the names after ``--config``/``-c`` by the files they mean."""
+    resolved: list[str] = []
+    takes_name = False
+    for argument in arguments:
+        if takes_name:
+            resolved.append(str(find_config(argument, package)))
+            takes_name = False
+        elif argument.startswith("--config="):
+            resolved.append(f"--config={find_config(argument.removeprefix('--config='), package)}")
+        else:
+            resolved.append(argument)
+            takes_name = argument in ("--config", "-c")
+    if takes_name:
+        raise UserError("--config: expected the name of a packaged config or a file")
+    return resolved

@@ -1,0 +1,147 @@
+"""LightningCLI with this toolkit's defaults: packaged configs, run folders, one-line errors, safe checkpoints."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentError
+from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from s2s_core.checkpoint import AtomicCheckpointIO, check_trusted
+from s2s_core.cli.progress import RunProgress
+from s2s_core.cli.tasks import TaskInfo, load_object
+from s2s_core.errors import UserError
+
+DEFAULT_SEED = 1
+RUN_CONFIG = "config.yaml"
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """The state of the run as of a moment ago, for going on after an interruption; see `ModelCheckpoint`."""
+
+
+class SaveRunConfig(SaveConfigCallback):
+    """Writes the whole parsed config to the run folder, so that the run can be repeated from it."""
+
+    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        folder = Path(trainer.default_root_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.parser.save(self.config, str(folder / RUN_CONFIG), skip_none=False, overwrite=True, multifile=False)
+
+
+class TaskCLI(LightningCLI):
+    """Parses a task's arguments and builds its model, data and trainer.
+
+    Args:
+        task: whose model and data to build.
+        arguments: what the user typed after the verb, config names already resolved to files.
+        trains: whether a run folder with checkpoints and logs is written.
+    """
+
+    def __init__(self, task: TaskInfo, arguments: list[str], trains: bool) -> None:
+        self.task = task
+        self.trains = trains
+        super().__init__(
+            model_class=load_object(task.model),
+            datamodule_class=load_object(task.data),
+            save_config_callback=SaveRunConfig if trains else None,
+            save_config_kwargs={"save_to_log_dir": False},
+            trainer_defaults={"use_distributed_sampler": False, "enable_model_summary": False},
+            seed_everything_default=DEFAULT_SEED,
+            parser_kwargs={"exit_on_error": False},
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            args=arguments,
+            run=False,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,  # parts describe themselves, see s2s_core.part
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--ckpt_path", type=str | None, default=None, help="a checkpoint, or 'last'")
+        if not self.trains:
+            return
+        parser.add_argument("--output", type=str | None, default=None, help="the run's folder; runs/NAME by default")
+        parser.add_argument(
+            "--init_from", type=str | None, default=None, help="a checkpoint whose weights to start from"
+        )
+        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(LastCheckpoint, "last")
+        model = load_object(self.task.model)
+        parser.set_defaults(
+            {
+                "checkpoint.monitor": model.monitor,
+                "checkpoint.mode": model.monitor_mode,
+                "checkpoint.filename": "best",
+                "checkpoint.enable_version_counter": False,
+                "last.filename": "last",
+                "last.enable_version_counter": False,
+                "last.every_n_train_steps": 200,
+                "last.save_on_train_epoch_end": False,
+            }
+        )
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        try:
+            self.config = parser.parse_args(args)  # type: ignore[arg-type]
+        except ArgumentError as error:
+            raise UserError(explain(str(error), parser)) from error
+        for section in ("model", "data"):
+            check_trusted(self.config.get(section).as_dict() if self.config.get(section) else None, "config")
+
+    def before_instantiate_classes(self) -> None:
+        if not self.trains:
+            return
+        folder = self.run_folder
+        for key in ("checkpoint", "last"):
+            self.config[key]["dirpath"] = self.config[key]["dirpath"] or str(folder / "checkpoints")
+
+    @property
+    def run_folder(self) -> Path:
+        """Where the run's checkpoints, logs and config go."""
+        return Path(self.config["output"])
+
+    def instantiate_classes(self) -> None:
+        try:
+            super().instantiate_classes()
+        except (ValueError, TypeError, MisconfigurationException) as error:
+            raise UserError(f"config: {' '.join(str(error).split())}") from error
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        config = self.config_init["trainer"]
+        plugins = config.get("plugins") or []
+        plugins = list(plugins) if isinstance(plugins, list | tuple) else [plugins]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins.append(AtomicCheckpointIO())
+        kwargs["plugins"] = plugins
+        callbacks = config.get("callbacks") or []
+        kwargs["callbacks"] = [*(callbacks if isinstance(callbacks, list) else [callbacks]), RunProgress()]
+        if self.trains:
+            kwargs["default_root_dir"] = str(self.run_folder)
+            if config.get("logger") in (None, True):
+                folder = self.run_folder
+                kwargs["logger"] = [TensorBoardLogger(folder, name="tensorboard"), CSVLogger(folder, name="csv")]
+        elif config.get("logger") is None:
+            kwargs["logger"] = False
+        return super().instantiate_trainer(**kwargs)
+
+
+def explain(message: str, parser: LightningArgumentParser) -> str:
+    """Reduce jsonargparse's report to one line that names the key, with the nearest key where one was misspelt."""
+    text = " ".join(message.split())
+    wrong = re.search(r"(?:Key|key|[Nn]ested key) '([^']+)' is not expected|Unrecognized arguments: (\S+)", text)
+    unexpected = wrong and (wrong.group(1) or wrong.group(2))
+    if unexpected:
+        known = [action.dest for action in parser._actions]  # noqa: SLF001 - jsonargparse has no public list
+        near = get_close_matches(unexpected.lstrip("-").split("=")[0], known, n=1, cutoff=0.6)
+        if near:
+            return f"config: unknown key '{unexpected}'; did you mean '{near[0]}'?"
+    return f"config: {text}"

@@ -1,0 +1,174 @@
+"""Runs: where they keep their files, how they start, go on, end and are measured."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.cli import LightningArgumentParser
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from s2s_core.checkpoint import SECTION, assets_of, check_task, load_matching, read_checkpoint
+from s2s_core.cli.configs import resolve_config_arguments
+from s2s_core.cli.lightning_cli import RUN_CONFIG, TaskCLI
+from s2s_core.cli.main import INTERRUPTED
+from s2s_core.cli.tasks import TaskInfo
+from s2s_core.errors import UserError
+
+LAST = "last"
+NOTES_SHOWN = 20
+
+
+def train(task: TaskInfo, argv: list[str]) -> int:
+    """Train as the arguments say; returns the exit status."""
+    _quiet_lightning()
+    asked = _peek(argv)
+    folder = _run_folder(asked)
+    checkpoint = _resume_point(asked, folder)
+    if checkpoint is None and (folder / "checkpoints").is_dir() and any((folder / "checkpoints").iterdir()):
+        raise UserError(f"'{folder}' already holds a run: go on with --ckpt_path last, or choose another --output")
+    if checkpoint is not None:
+        check_task(read_checkpoint(checkpoint, "meta"), checkpoint, task.name)
+        if not asked.config and (folder / RUN_CONFIG).is_file():
+            argv = ["--config", str(folder / RUN_CONFIG), *argv]
+    cli = TaskCLI(task, [*resolve_config_arguments(argv, task.package), f"--output={folder}"], trains=True)
+    if cli.config["init_from"] is not None:
+        _start_from(cli, cli.config["init_from"], task)
+    _announce(cli, folder, checkpoint)
+    try:
+        with _user_errors():
+            cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint)
+    except SystemExit:
+        if not cli.trainer.interrupted:
+            raise
+        print(f"\ninterrupted at step {cli.trainer.global_step}; go on with --ckpt_path last", file=sys.stderr)
+        return INTERRUPTED
+    _conclude(cli, folder)
+    return 0
+
+
+@contextmanager
+def evaluation(task: TaskInfo, argv: list[str]) -> Iterator[tuple[TaskCLI, str]]:
+    """Build a checkpoint's task, its data as trained with unless the arguments say otherwise, and a trainer."""
+    _quiet_lightning()
+    asked = _peek(argv)
+    if asked.ckpt_path is None:
+        raise UserError("--ckpt_path: expected the checkpoint to measure")
+    path = str(_run_folder(asked) / "checkpoints" / "last.ckpt") if asked.ckpt_path == LAST else asked.ckpt_path
+    checkpoint = read_checkpoint(path)
+    check_task(checkpoint, path, task.name)
+    section = checkpoint[SECTION]
+    built_in = [f"--model={json.dumps(section['spec'])}"]
+    if section.get("data") is not None:
+        built_in.append(f"--data={json.dumps(section['data'])}")
+    cli = TaskCLI(task, [*built_in, *resolve_config_arguments(argv, task.package)], trains=False)
+    cli.model.load_assets(assets_of(checkpoint))
+    with _user_errors():
+        yield cli, path
+
+
+def key_parser(task: TaskInfo, trains: bool) -> LightningArgumentParser:
+    """The parser of every key, for its help."""
+
+    class Keys(TaskCLI):
+        def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+            raise _ParserReadyError(parser)
+
+    try:
+        Keys(task, [], trains)
+    except _ParserReadyError as ready:
+        return ready.parser
+    raise AssertionError("the parser is set up before anything is parsed")
+
+
+class _ParserReadyError(Exception):
+    def __init__(self, parser: LightningArgumentParser) -> None:
+        super().__init__()
+        self.parser = parser
+
+
+def _peek(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config", "-c", action="append", default=[])
+    parser.add_argument("--output")
+    parser.add_argument("--ckpt_path")
+    return parser.parse_known_args(argv)[0]
+
+
+def _run_folder(asked: argparse.Namespace) -> Path:
+    if asked.output is not None:
+        return Path(asked.output)
+    if asked.config:
+        return Path("runs") / Path(asked.config[-1]).with_suffix("").name
+    if asked.ckpt_path not in (None, LAST):
+        return Path(asked.ckpt_path).parent.parent
+    raise UserError("--config: expected the name of a packaged config or a file; list them with 'configs'")
+
+
+def _resume_point(asked: argparse.Namespace, folder: Path) -> Path | None:
+    if asked.ckpt_path is None:
+        return None
+    if asked.ckpt_path != LAST:
+        return Path(asked.ckpt_path)
+    path = folder / "checkpoints" / "last.ckpt"
+    if not path.is_file():
+        raise UserError(f"--ckpt_path last: '{path}' does not exist; nothing to go on from")
+    return path
+
+
+def _start_from(cli: TaskCLI, path: str, task: TaskInfo) -> None:
+    checkpoint = read_checkpoint(path)
+    check_task(checkpoint, path, task.name)
+    notes = load_matching(cli.model, checkpoint["state_dict"])
+    print(f"weights from {path}; {len(notes)} of them do not match", file=sys.stderr)
+    for note in notes[:NOTES_SHOWN]:
+        print(f"  {note}", file=sys.stderr)
+    if len(notes) > NOTES_SHOWN:
+        print(f"  and {len(notes) - NOTES_SHOWN} more", file=sys.stderr)
+
+
+def _announce(cli: TaskCLI, folder: Path, checkpoint: Path | None) -> None:
+    if not cli.trainer.is_global_zero:
+        return
+    count = sum(p.numel() for p in cli.model.parameters())
+    device = torch.cuda.get_device_name() if cli.trainer.strategy.root_device.type == "cuda" else "CPU"
+    size = f"{count / 1e6:.1f} M parameters"
+    print(f"{size}; {cli.trainer.world_size} x {device}, {cli.trainer.precision}; run folder {folder}", file=sys.stderr)
+    if checkpoint is not None:
+        print(f"going on from {checkpoint}", file=sys.stderr)
+
+
+def _conclude(cli: TaskCLI, folder: Path) -> None:
+    if not cli.trainer.is_global_zero:
+        return
+    for callback in cli.trainer.checkpoint_callbacks:
+        score = getattr(callback, "best_model_score", None)
+        if score is not None:
+            print(f"best {callback.monitor} {float(score):.4f}: {callback.best_model_path}", file=sys.stderr)  # type: ignore[attr-defined]
+    print(f"done after {cli.trainer.global_step} steps; run folder {folder}", file=sys.stderr)
+
+
+@contextmanager
+def _user_errors() -> Iterator[None]:
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise UserError(" ".join(str(error).split())) from error
+
+
+def _quiet_lightning() -> None:
+    # its start-up lines repeat what _announce says, and its tips advertise
+    for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*litlogger.*")
+    warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")

@@ -1,0 +1,153 @@
+"""The verbs that every task has."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s2s_core.cli.configs import describe_config, packaged_configs, resolve_config_arguments
+from s2s_core.cli.tasks import TaskInfo
+from s2s_core.errors import UserError
+
+if TYPE_CHECKING:
+    from s2s_core.cli.lightning_cli import TaskCLI
+
+COMMON_HELP = """
+  --config NAME        a packaged config (see 'configs') or a YAML file; more of them stack, the last wins
+  --ckpt_path FILE     {ckpt}
+  --KEY VALUE          any key of the config: --trainer.max_epochs 3, --data.batch_seconds 60,
+                       --model.init_args.optimizer.init_args.lr 0.01
+  --print_config       print the config as it would be used, and stop
+  --help-keys          every key with its type and default (takes a few seconds)
+"""
+
+HELP = {
+    "fit": (
+        "Train. Writes checkpoints, TensorBoard and CSV logs and the config to a run folder.",
+        "go on from a checkpoint exactly where it stopped; 'last' is the run folder's newest",
+        "  --output DIR         the run folder (default: runs/NAME of the last config)\n"
+        "  --init_from FILE     start from a checkpoint's weights where name and shape match (fine-tuning)",
+    ),
+    "validate": ("Measure a checkpoint on its validation set.", "the checkpoint; it holds model and data settings", ""),
+    "test": ("Measure a checkpoint on its test set.", "the checkpoint; it holds model and data settings", ""),
+    "predict": (
+        "Write what a checkpoint makes of a manifest, one JSON object a line, in the manifest's order.",
+        "the checkpoint; it holds model and data settings",
+        "  --output FILE        where to write (default: standard output)",
+    ),
+}
+
+
+def fit(task: TaskInfo, argv: list[str]) -> int:
+    """Train a task; returns the exit status."""
+    if _helped("fit", task, argv):
+        return 0
+    from s2s_core.cli.runs import train
+
+    return train(task, argv)
+
+
+def validate(task: TaskInfo, argv: list[str]) -> int:
+    """Measure a checkpoint on the validation set."""
+    return _evaluate("validate", task, argv)
+
+
+def test(task: TaskInfo, argv: list[str]) -> int:
+    """Measure a checkpoint on the test set."""
+    return _evaluate("test", task, argv)
+
+
+def predict(task: TaskInfo, argv: list[str]) -> int:
+    """Write a checkpoint's outputs as JSON lines."""
+    if _helped("predict", task, argv):
+        return 0
+    from s2s_core.cli.runs import evaluation
+
+    output, argv = _take_option(argv, "--output")
+    with evaluation(task, argv) as (cli, checkpoint):
+        batches = cli.trainer.predict(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
+    rows = (row for batch in batches or [] for row in batch)
+    if output is None:
+        _write_rows(rows, sys.stdout)
+    else:
+        with Path(output).open("w", encoding="utf-8") as file:
+            _write_rows(rows, file)
+    return 0
+
+
+def configs(task: TaskInfo, argv: list[str]) -> int:
+    """List the packaged configs, one line each."""
+    parser = argparse.ArgumentParser(
+        prog=f"lightning run {task.name} configs", description="List the packaged configs."
+    )
+    parser.add_argument("name", nargs="?", help="print this config instead")
+    wanted = parser.parse_args(argv).name
+    found = packaged_configs(task.package)
+    if wanted is not None:
+        if wanted not in found:
+            raise UserError(f"config '{wanted}': not packaged; 'configs' without a name lists those that are")
+        print(found[wanted].read_text(encoding="utf-8"), end="")
+        return 0
+    width = max((len(name) for name in found), default=0)
+    for name, path in found.items():
+        print(f"{name:<{width}}  {describe_config(path)}")
+    return 0
+
+
+def bench(task: TaskInfo, argv: list[str]) -> int:
+    """Measure training speed."""
+    from s2s_core.cli.bench import main
+
+    return main(task, argv)
+
+
+def _evaluate(verb: str, task: TaskInfo, argv: list[str]) -> int:
+    if _helped(verb, task, argv):
+        return 0
+    from s2s_core.cli.runs import evaluation
+
+    with evaluation(task, argv) as (cli, checkpoint):
+        run = getattr(cli.trainer, verb)
+        results: list[dict[str, Any]] = run(
+            cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False
+        )
+    if cli.trainer.is_global_zero:
+        print(json.dumps({key: round(value, 6) for row in results for key, value in row.items()}))
+    return 0
+
+
+def _helped(verb: str, task: TaskInfo, argv: list[str]) -> bool:
+    if "--help-keys" in argv:
+        _print_keys(verb, task)
+        return True
+    if argv and "-h" not in argv and "--help" not in argv:
+        return False
+    about, checkpoint, more = HELP[verb]
+    print(
+        f"usage: lightning run {task.name} {verb} [--config NAME ...] [--ckpt_path FILE] [--KEY VALUE ...]\n\n{about}"
+    )
+    print(COMMON_HELP.format(ckpt=checkpoint).rstrip())
+    if more:
+        print(more)
+    return True
+
+
+def _print_keys(verb: str, task: TaskInfo) -> None:
+    from s2s_core.cli.runs import key_parser
+
+    key_parser(task, trains=verb == "fit").print_help()
+
+
+def _take_option(argv: list[str], name: str) -> tuple[str | None, list[str]]:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(name, dest="value")
+    known, rest = parser.parse_known_args(argv)
+    return known.value, rest
+
+
+def _write_rows(rows: Any, file: Any) -> None:
+    for row in rows:
+        print(json.dumps(row, ensure_ascii=False), file=file)

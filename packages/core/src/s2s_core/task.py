@@ -1,0 +1,150 @@
+"""The base of every task: parts in, a LightningModule out that optimises, logs and describes itself."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+from torch.optim import Optimizer
+
+from s2s_core.checkpoint import SECTION, assets_of, section_of
+from s2s_core.errors import UserError
+from s2s_core.optim.larc import Larc
+from s2s_core.optim.schedules import Schedule
+from s2s_core.part import Part
+from s2s_core.precision.regularizer import L2Regularizer
+from s2s_core.random_state import capture_random_state, restore_random_state
+
+
+class Task(Part, LightningModule):
+    """Wires an optimizer, a learning-rate schedule and gradient rules to whatever a domain computes.
+
+    Gradients pass through the regulariser, then the trainer's clipping, then LARC, then the optimizer: the order of
+    OpenSeq2Seq. The learning rate is a pure function of the number of optimizer steps taken, so it needs no state.
+
+    Args:
+        optimizer: makes the optimizer from the parameters.
+        schedule: the learning rate as a function of the step; constant if not given.
+        larc: layer-wise adaptive rates, if any.
+        regularizer: weight decay added to the gradients, if any.
+    """
+
+    name: ClassVar[str]
+    """The task's name on the command line."""
+    monitor: ClassVar[str]
+    """The validation metric that tells the best checkpoint."""
+    monitor_mode: ClassVar[str] = "min"
+    example_unit: ClassVar[str] = "examples"
+    """What ``bench`` counts beside steps."""
+
+    def __init__(
+        self,
+        optimizer: OptimizerCallable,
+        schedule: Schedule | None = None,
+        larc: Larc | None = None,
+        regularizer: L2Regularizer | None = None,
+    ) -> None:
+        super().__init__()
+        self._make_optimizer = optimizer
+        self.schedule = schedule
+        self.larc = larc
+        self.regularizer = regularizer
+        self._random_state: dict[str, Any] | None = None
+        self._total_steps = 0
+
+    def assets(self) -> dict[str, bytes]:
+        """Files that a checkpoint must carry for the task to be rebuilt, by name."""
+        return {}
+
+    def load_assets(self, assets: dict[str, bytes]) -> None:
+        """Take back what `assets` gave."""
+
+    def configure_optimizers(self) -> Optimizer:
+        trained = [p for p in self.parameters() if p.requires_grad]
+        if not trained:
+            raise UserError("model: every parameter is frozen, there is nothing to train")
+        optimizer = self._make_optimizer(trained)
+        for group in optimizer.param_groups:
+            group.setdefault("initial_lr", group["lr"])
+        return optimizer
+
+    def on_train_start(self) -> None:
+        self._total_steps = int(self.trainer.estimated_stepping_batches) if self.schedule is not None else 0
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        if self._random_state is not None:
+            restore_random_state(self._random_state)
+            self._random_state = None
+        if self.schedule is not None:
+            for optimizer in self.trainer.optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = self.schedule.lr(self.global_step, group["initial_lr"], self._total_steps)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        if self.regularizer is not None:
+            self.regularizer(self)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        if self._logs_this_step():
+            norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters() if p.grad is not None])
+            self.log_dict({"train/grad_norm": norm, "train/lr": optimizer.param_groups[0]["lr"]})
+        self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        if self.larc is not None:
+            self.larc(optimizer)
+
+    def _logs_this_step(self) -> bool:
+        # logging costs more than a small step does, so the figures are taken only when they are written
+        every = getattr(self.trainer, "log_every_n_steps", 1)
+        return self.global_step % max(1, every) == 0
+
+    def step_generator(self, stream: int = 0) -> torch.Generator:
+        """A generator for the augmentation of this step: a function of seed, step, micro-batch and rank only."""
+        seed = torch.initial_seed() % (1 << 31)
+        numbers = (seed, self.global_step, self._micro_batch(), self.global_rank, stream)
+        mixed = 0
+        for number in numbers:  # a multiplicative hash: neighbouring steps get unrelated seeds
+            mixed = (mixed * 6364136223846793005 + number + 1442695040888963407) % (1 << 63)
+        return torch.Generator().manual_seed(mixed)
+
+    def _micro_batch(self) -> int:
+        return int(self.trainer.fit_loop.epoch_loop.batch_progress.total.ready) if self._trainer is not None else 0
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        section = section_of(self)
+        data = getattr(self.trainer, "datamodule", None)
+        section["data"] = data.describe() if isinstance(data, Part) else None
+        checkpoint[SECTION] = {**section, "random": capture_random_state()}
+        spec = section["spec"]
+        # Lightning's own form, so that load_from_checkpoint works too
+        checkpoint["hyper_parameters"] = {
+            "_class_path": spec["class_path"],
+            "_instantiator": "lightning.pytorch.cli.instantiate_module",
+            **spec["init_args"],
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.load_assets(assets_of(checkpoint))
+        self._random_state = checkpoint[SECTION].get("random")
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        optimizer.zero_grad(set_to_none=True)
+
+    def bench_batch(self, seconds: float, batch_size: int) -> Any:
+        """A random batch for ``bench``: what ``training_step`` takes."""
+        raise UserError(f"task '{self.name}' has no synthetic batches: give bench the config's data")
+
+    def bench_units(self, batch: Any) -> dict[str, float]:
+        """How much one batch holds, by unit: ``{"examples": 32, "audio s": 410.5}``."""
+        return {self.example_unit: float(len(batch))}
+
+    def loss_of(self, batch: Any) -> Tensor:
+        """The training loss of a batch, without logging."""
+        raise UserError(f"task '{self.name}' cannot be benchmarked")
