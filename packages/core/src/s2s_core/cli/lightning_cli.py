@@ -9,11 +9,11 @@ from typing import Any
 
 from jsonargparse import ArgumentError
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from s2s_core.checkpoint import AtomicCheckpointIO, check_trusted
 from s2s_core.cli.progress import RunProgress
@@ -140,7 +140,7 @@ def explain(message: str, parser: LightningArgumentParser) -> str:
     wrong = re.search(r"(?:Key|key|[Nn]ested key) '([^']+)' is not expected|Unrecognized arguments: (\S+)", text)
     unexpected = wrong and (wrong.group(1) or wrong.group(2))
     if unexpected:
-        known = [action.dest for action in parser._actions]  # noqa: SLF001 - jsonargparse has no public list
+        known = [action.dest for action in parser._actions]
         near = get_close_matches(unexpected.lstrip("-").split("=")[0], known, n=1, cutoff=0.6)
         if near:
             return f"config: unknown key '{unexpected}'; did you mean '{near[0]}'?"

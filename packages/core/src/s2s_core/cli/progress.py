@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
+BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
 LINE_EVERY_S = 20.0
 """How often a log file, which cannot be redrawn, gets a line."""
 
@@ -39,7 +40,7 @@ class RunProgress(ProgressBar):
             dynamic_ncols=True,
             disable=not self._enabled,
             file=sys.stderr if sys.stderr.isatty() else _Silent(),
-            bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]",
+            bar_format=BAR,
         )
 
     def on_train_batch_end(
@@ -49,7 +50,7 @@ class RunProgress(ProgressBar):
         if bar is None or not self._enabled:
             return
         bar.update(trainer.global_step - bar.n)
-        if (trainer.global_step - 1) % max(1, trainer.log_every_n_steps) == 0:
+        if (trainer.global_step - 1) % max(1, getattr(trainer, "log_every_n_steps", 1)) == 0:
             self._refresh(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from s2s_core.checkpoint import SECTION, assets_of, check_task, load_matching, read_checkpoint
 from s2s_core.cli.configs import resolve_config_arguments
@@ -30,6 +30,7 @@ NOTES_SHOWN = 20
 def train(task: TaskInfo, argv: list[str]) -> int:
     """Train as the arguments say; returns the exit status."""
     _quiet_lightning()
+    resolved = resolve_config_arguments(argv, task.package)
     asked = _peek(argv)
     folder = _run_folder(asked)
     checkpoint = _resume_point(asked, folder)
@@ -38,8 +39,8 @@ def train(task: TaskInfo, argv: list[str]) -> int:
     if checkpoint is not None:
         check_task(read_checkpoint(checkpoint, "meta"), checkpoint, task.name)
         if not asked.config and (folder / RUN_CONFIG).is_file():
-            argv = ["--config", str(folder / RUN_CONFIG), *argv]
-    cli = TaskCLI(task, [*resolve_config_arguments(argv, task.package), f"--output={folder}"], trains=True)
+            resolved = ["--config", str(folder / RUN_CONFIG), *resolved]
+    cli = TaskCLI(task, [*resolved, f"--output={folder}"], trains=True)
     if cli.config["init_from"] is not None:
         _start_from(cli, cli.config["init_from"], task)
     _announce(cli, folder, checkpoint)
@@ -59,6 +60,7 @@ def train(task: TaskInfo, argv: list[str]) -> int:
 def evaluation(task: TaskInfo, argv: list[str]) -> Iterator[tuple[TaskCLI, str]]:
     """Build a checkpoint's task, its data as trained with unless the arguments say otherwise, and a trainer."""
     _quiet_lightning()
+    resolved = resolve_config_arguments(argv, task.package)
     asked = _peek(argv)
     if asked.ckpt_path is None:
         raise UserError("--ckpt_path: expected the checkpoint to measure")
@@ -69,7 +71,7 @@ def evaluation(task: TaskInfo, argv: list[str]) -> Iterator[tuple[TaskCLI, str]]
     built_in = [f"--model={json.dumps(section['spec'])}"]
     if section.get("data") is not None:
         built_in.append(f"--data={json.dumps(section['data'])}")
-    cli = TaskCLI(task, [*built_in, *resolve_config_arguments(argv, task.package)], trains=False)
+    cli = TaskCLI(task, [*built_in, *resolved], trains=False)
     cli.model.load_assets(assets_of(checkpoint))
     with _user_errors():
         yield cli, path

@@ -6,14 +6,11 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from s2s_core.cli.configs import describe_config, packaged_configs, resolve_config_arguments
+from s2s_core.cli.configs import describe_config, packaged_configs
 from s2s_core.cli.tasks import TaskInfo
 from s2s_core.errors import UserError
-
-if TYPE_CHECKING:
-    from s2s_core.cli.lightning_cli import TaskCLI
 
 COMMON_HELP = """
   --config NAME        a packaged config (see 'configs') or a YAML file; more of them stack, the last wins
