@@ -1,0 +1,114 @@
+"""Normalisation of ``(batch, time, channels)`` that counts real frames only."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from s2s_core.nn.frames import FrameLayout
+
+NormName = Literal["batch", "layer", "instance", "none"]
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation (Ioffe and Szegedy 2015) over the real frames of the batch.
+
+    OpenSeq2Seq and NeMo count padding in the statistics; here padding changes neither them nor the result.
+    Epsilon is OpenSeq2Seq's 1e-3; ``momentum`` is the share of the new value, torch's convention (TensorFlow's
+    ``bn_momentum`` 0.90 is 0.1 here). Under autocast or in a half-precision model, statistics and affine are float32.
+    """
+
+    def __init__(self, channels: int, momentum: float = 0.1, eps: float = 1e-3) -> None:
+        super().__init__(channels, eps=eps, momentum=momentum)
+
+    def forward(self, x: Tensor, layout: FrameLayout) -> Tensor:  # type: ignore[override]
+        assert self.momentum is not None
+        if self.training and layout.mask is not None:
+            return self._masked(x, layout.mask, self.momentum)
+        if self.training:
+            assert self.num_batches_tracked is not None
+            self.num_batches_tracked.add_(1)
+        # a contiguous (rows, time, channels) is an image of rows x 1 x time in channels-last memory
+        image = x.permute(0, 2, 1)[:, :, None]
+        y = F.batch_norm(
+            image, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps
+        )
+        return y[:, :, 0].permute(0, 2, 1)
+
+    def _masked(self, x: Tensor, mask: Tensor, momentum: float) -> Tensor:
+        count = mask.sum().clamp(min=1)
+        wide = x.float().masked_fill(~mask, 0.0) if x.dtype != torch.float64 else x.masked_fill(~mask, 0.0)
+        mean = wide.sum((0, 1)) / count
+        centred = (wide - mean).masked_fill(~mask, 0.0)
+        var = centred.square().sum((0, 1)) / count
+        with torch.no_grad():
+            assert self.running_mean is not None
+            assert self.running_var is not None
+            assert self.num_batches_tracked is not None
+            self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)
+            unbiased = var * count / (count - 1).clamp(min=1)
+            self.running_var.lerp_(unbiased.to(self.running_var.dtype), momentum)
+            self.num_batches_tracked.add_(1)
+        return (centred * (torch.rsqrt(var + self.eps) * self.weight) + self.bias).to(x.dtype)
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer normalisation (Ba et al. 2016) of each frame over its channels."""
+
+    def __init__(self, channels: int, eps: float = 1e-3) -> None:
+        super().__init__(channels, eps=eps)
+
+    def forward(self, x: Tensor, layout: FrameLayout) -> Tensor:  # type: ignore[override]
+        return super().forward(x)
+
+
+class InstanceNorm(nn.Module):
+    """Instance normalisation (Ulyanov et al. 2016): each channel of each sequence over its own real frames."""
+
+    def __init__(self, channels: int, eps: float = 1e-3) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, layout: FrameLayout) -> Tensor:
+        padded = layout.leave(x)
+        mask = layout.real_frames(x.device)
+        count = mask.sum(1, keepdim=True).clamp(min=1)
+        wide = padded.double() if x.dtype == torch.float64 else padded.float()
+        mean = wide.sum(1, keepdim=True) / count
+        centred = (wide - mean).masked_fill(~mask, 0.0)
+        var = centred.square().sum(1, keepdim=True) / count
+        return layout.enter((centred * torch.rsqrt(var + self.eps) * self.weight + self.bias).to(x.dtype))
+
+
+class NoNorm(nn.Module):
+    """The identity, in a norm's place."""
+
+    def forward(self, x: Tensor, layout: FrameLayout) -> Tensor:
+        return x
+
+
+def build_norm(name: NormName, channels: int, momentum: float) -> nn.Module:
+    """Return the norm of that name.
+
+    Args:
+        name: which.
+        channels: its size.
+        momentum: of the running statistics, the share of the new value; batch norm only.
+
+    Raises:
+        ValueError: for another name.
+    """
+    if name == "batch":
+        return BatchNorm(channels, momentum)
+    if name == "layer":
+        return LayerNorm(channels)
+    if name == "instance":
+        return InstanceNorm(channels)
+    if name == "none":
+        return NoNorm()
+    raise ValueError(f"norm must be one of batch, layer, instance, none; got {name!r}")
