@@ -1,0 +1,193 @@
+"""Recordings of any format, rate, channel count and length, read block by block as mono at one rate."""
+
+from __future__ import annotations
+
+import glob
+import math
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor
+
+from s2s_core.data.audio_files import AUDIO_SUFFIXES, check_wav_is_whole, unreadable_reason
+from s2s_core.errors import UserError
+
+STANDARD_INPUT = "-"
+BLOCK_S = 10.0
+TOLERANCE_S = 0.1
+"""MP3 encoders pad: a file may decode to this much less than its header promises."""
+LONGEST_RATIO = 4000
+"""A resampling kernel has as many entries as the product of both terms of the ratio of rates."""
+
+
+class Waveform(NamedTuple):
+    """Audio in memory."""
+
+    samples: np.ndarray | Tensor
+    """``(samples,)`` or ``(samples, channels)``, floats in [-1, 1]."""
+    sample_rate_hz: int
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Audio to be read once, when its turn comes."""
+
+    name: str
+    sample_rate_hz: int
+    duration_s: float
+    """What the header says; what is read may differ where a format only estimates its length."""
+    read: Callable[[], Iterator[np.ndarray]]
+    """Yields blocks ``(samples, channels)`` or ``(samples,)``."""
+
+    def blocks(self, sample_rate_hz: int) -> Iterator[Tensor]:
+        """Yield mono blocks ``(samples,)`` of float32 at the given rate.
+
+        Raises:
+            UserError: if the audio is damaged, empty, or holds a sample that is no number.
+        """
+        return resampled(self._mono(), self.sample_rate_hz, sample_rate_hz)
+
+    def _mono(self) -> Iterator[Tensor]:
+        empty = True
+        for block in self.read():
+            mono = torch.from_numpy(np.array(block if block.ndim == 1 else block.mean(axis=1), dtype=np.float32))
+            if not bool(mono.isfinite().all()):
+                raise UserError(f"{self.name}: holds samples that are infinite or no number")
+            empty = empty and not len(mono)
+            yield mono
+        if empty:
+            raise UserError(f"{self.name}: has no audio")
+
+
+def resampled(blocks: Iterator[Tensor], from_hz: int, to_hz: int) -> Iterator[Tensor]:
+    """Resample block by block, with the result of resampling all at once.
+
+    Windowed-sinc interpolation repeats itself after ``down`` input and ``up`` output samples, so blocks of a multiple
+    of ``down`` with enough context on both sides join without a seam. Ratios with terms above 4000, as of 16001 to
+    16000 Hz, are replaced by the nearest below, which stretches time by less than 0.03 %.
+    """
+    ratio = Fraction(to_hz, from_hz)
+    if max(ratio.numerator, ratio.denominator) > LONGEST_RATIO:
+        ratio = ratio.limit_denominator(max(1, min(LONGEST_RATIO, int(LONGEST_RATIO / ratio))))
+    if ratio == 1:
+        yield from blocks
+        return
+    from torchaudio.transforms import Resample  # slow to import, and audio at the model's own rate does without
+
+    up, down = ratio.numerator, ratio.denominator
+    resample = Resample(orig_freq=down, new_freq=up)
+    periods = math.ceil(resample.width / down)  # of context on each side
+    context = periods * down
+    held = torch.zeros(context)
+    for block in blocks:
+        held = torch.cat([held, block])
+        ready = (len(held) - 2 * context) // down
+        if ready > 0:
+            yield resample(held[: ready * down + 2 * context])[periods * up : (periods + ready) * up]
+            held = held[ready * down :]
+    rest = math.ceil((len(held) - context) * ratio)
+    yield resample(torch.cat([held, torch.zeros(context)]))[periods * up : periods * up + rest]
+
+
+def from_waveform(waveform: Waveform, name: str) -> Recording:
+    """A recording of audio in memory.
+
+    Raises:
+        UserError: if the samples are neither ``(samples,)`` nor ``(samples, channels)``.
+    """
+    samples = np.asarray(waveform.samples)
+    if samples.ndim not in (1, 2):
+        raise UserError(f"{name}: samples have shape {samples.shape}, expected (samples,) or (samples, channels)")
+    duration_s = len(samples) / waveform.sample_rate_hz
+    return Recording(name, waveform.sample_rate_hz, duration_s, lambda: iter([samples]))
+
+
+def open_recording(path: str | Path) -> Recording:
+    """A recording in a file, or ``-`` for one on standard input.
+
+    Raises:
+        UserError: if the file is absent, cut short, or not audio.
+    """
+    if str(path) == STANDARD_INPUT:
+        return _standard_input()
+    return _from_header(str(path), lambda: nullcontext(path))
+
+
+def _standard_input() -> Recording:
+    # libsndfile needs to seek, and a long recording has no place in memory
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 - lives until it has been read
+    shutil.copyfileobj(sys.stdin.buffer, spool)
+
+    def opener() -> AbstractContextManager[BinaryIO]:
+        spool.seek(0)
+        return nullcontext(spool)
+
+    return _from_header("standard input", opener)
+
+
+Opener = Callable[[], AbstractContextManager[str | Path | BinaryIO]]
+
+
+def _from_header(name: str, opener: Opener) -> Recording:
+    with opener() as source, _sound_file(name, source) as file:
+        check_wav_is_whole(file, name)
+        rate, duration_s = file.samplerate, file.frames / file.samplerate
+    return Recording(name, rate, duration_s, lambda: _read(name, opener))
+
+
+def _read(name: str, opener: Opener) -> Iterator[np.ndarray]:
+    with opener() as source, _sound_file(name, source) as file:
+        size = int(BLOCK_S * file.samplerate)
+        done = 0
+        while True:
+            try:
+                block = file.read(size, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise UserError(f"{name}: {unreadable_reason(source, error)}, past {_s(done, file)}") from None
+            if not len(block):
+                break
+            done += len(block)
+            yield block
+        if done < file.frames - TOLERANCE_S * file.samplerate:
+            raise UserError(f"{name}: truncated: {_s(done, file)} of {_s(file.frames, file)}")
+
+
+def _s(samples: int, file: soundfile.SoundFile) -> str:
+    return f"{samples / file.samplerate:.2f} s"
+
+
+def _sound_file(name: str, source: str | Path | BinaryIO) -> soundfile.SoundFile:
+    try:
+        return soundfile.SoundFile(source)
+    except soundfile.LibsndfileError as error:
+        raise UserError(f"{name}: {unreadable_reason(source, error)}") from None
+
+
+def audio_files(argument: str) -> list[str]:
+    """The recordings that a file name, a folder (searched recursively), a pattern or ``-`` stands for, sorted.
+
+    Raises:
+        UserError: if a folder holds no audio, or a pattern matches nothing.
+    """
+    path = Path(argument)
+    if path.is_dir():
+        found = [file for file in path.rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file()]
+        if not found:
+            raise UserError(f"{argument}: the folder holds no audio ({' '.join(sorted(AUDIO_SUFFIXES))})")
+        return sorted(str(file) for file in found)
+    if argument == STANDARD_INPUT or path.exists() or not glob.has_magic(argument):
+        return [argument]
+    matches = sorted(name for name in glob.glob(argument, recursive=True) if Path(name).is_file())  # noqa: PTH207
+    if not matches:
+        raise UserError(f"{argument}: no file matches the pattern")
+    return matches

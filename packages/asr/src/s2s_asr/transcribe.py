@@ -1,0 +1,253 @@
+"""Recordings to text with a trained checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from s2s_asr.audio_input import Recording, Waveform, from_waveform, open_recording
+from s2s_asr.chunks import Chunk, ChunkPlan, plan_chunks, samples_per_frame
+from s2s_asr.decoders.ctc import CtcDecoder, TokenSpan
+from s2s_asr.words import Word, join_spans, words_of
+from s2s_core.errors import UserError
+
+if TYPE_CHECKING:
+    from s2s_asr.task import SpeechToText
+
+Precision = Literal["32-true", "bf16"]
+Source = str | Path | Waveform | np.ndarray | Tensor | Recording
+
+BATCH_S = 120.0
+CHUNK_S = 30.0
+OVERLAP_S = 4.0
+BATCHES_AHEAD = 16
+"""Recordings are sorted by length within about so many batches, which bounds how long a result waits for its turn."""
+RECORDINGS_AHEAD = 1024
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was said in a recording."""
+
+    id: str
+    """The file as it was named, or ``#N`` for the Nth array."""
+    text: str
+    """The words, single spaces between them."""
+    words: list[Word]
+    duration_s: float
+
+
+class Transcriber:
+    """Turns recordings of any format, rate, channel count and length into text.
+
+    Recordings of similar length share a batch, so that little is padded; the result of one does not depend on the
+    others. A recording longer than ``chunk_s`` is read from disk piece by piece and recognised in chunks that overlap
+    by ``overlap_s``. The frames of a chunk fall where those of the whole recording would, each chunk gives up half the
+    overlap to its neighbour, and repeats are merged across the seam: the text is that of the unchunked recording
+    wherever half the overlap covers what the encoder sees around a frame. Two things do see further: recurrent layers,
+    and features normalised per utterance, whose mean and deviation are then a chunk's.
+
+    Args:
+        task: in evaluation mode, on its device.
+        precision: ``"32-true"``, or ``"bf16"`` for encoder and decoder under bfloat16 autocast; features stay float32.
+
+    Raises:
+        UserError: if the task's decoder is none of CTC.
+        ValueError: if the precision is unknown.
+    """
+
+    def __init__(self, task: SpeechToText, precision: Precision = "32-true") -> None:
+        if precision not in ("32-true", "bf16"):
+            raise ValueError(f"precision must be '32-true' or 'bf16', got {precision!r}")
+        if not isinstance(task.decoder, CtcDecoder):
+            raise UserError(f"only a CTC model can be transcribed with, this one has a {type(task.decoder).__name__}")
+        self.task = task.eval()
+        self.decoder = task.decoder
+        self.precision = precision
+        self.sample_rate_hz = task.features.sample_rate_hz
+        self.frame_samples = samples_per_frame(self._frames_of, self.sample_rate_hz)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "cpu", precision: Precision = "32-true") -> Transcriber:
+        """Rebuild the recogniser that ``fit`` wrote to ``path``.
+
+        Raises:
+            UserError: if the checkpoint is unreadable or of another task, or the device is not there.
+        """
+        from s2s_asr.task import SpeechToText
+        from s2s_core.checkpoint import load_task
+
+        task = load_task(path, task=SpeechToText.name)
+        assert isinstance(task, SpeechToText)
+        try:
+            task = task.to(device)
+        except (RuntimeError, AssertionError) as error:
+            raise UserError(f"device '{device}' cannot be used: {str(error).splitlines()[0]}") from None
+        return cls(task, precision)
+
+    def transcribe(
+        self,
+        sources: Sequence[Source],
+        batch_seconds: float = BATCH_S,
+        chunk_s: float | None = CHUNK_S,
+        overlap_s: float = OVERLAP_S,
+    ) -> list[Transcript]:
+        """Return the transcripts of all sources in their order.
+
+        Args:
+            sources: paths, `Waveform`s, or bare arrays ``(samples,)`` or ``(samples, channels)`` at the model's own
+                sample rate.
+            batch_seconds: audio, with padding, that is recognised at once.
+            chunk_s: longer recordings are recognised in pieces; ``None`` takes each whole.
+            overlap_s: what neighbouring pieces share.
+
+        Raises:
+            UserError: on the first source that cannot be read; it is named.
+        """
+        transcripts = []
+        for result in self.transcribe_each(sources, batch_seconds, chunk_s, overlap_s):
+            if isinstance(result, UserError):
+                raise result
+            transcripts.append(result)
+        return transcripts
+
+    def transcribe_each(
+        self,
+        sources: Iterable[Source],
+        batch_seconds: float = BATCH_S,
+        chunk_s: float | None = CHUNK_S,
+        overlap_s: float = OVERLAP_S,
+        progress: Callable[[float], None] | None = None,
+    ) -> Iterator[Transcript | UserError]:
+        """Yield each source's transcript, or the error that names it, in the order of the sources and while the rest
+        is still to come.
+
+        Args:
+            sources, batch_seconds, chunk_s, overlap_s: see `transcribe`.
+            progress: called after each batch with the seconds of audio that it finished.
+        """
+        if batch_seconds <= 0:
+            raise ValueError(f"batch_seconds must be positive, got {batch_seconds}")
+        plan = plan_chunks(self.frame_samples, self.sample_rate_hz, chunk_s, overlap_s)
+        jobs = (self._open(index, source) for index, source in enumerate(sources))
+        for group in _groups(jobs, BATCHES_AHEAD * batch_seconds):
+            longest_first = sorted(group, key=lambda job: -job.duration_s)
+            for batch in _batches(longest_first, plan, self.sample_rate_hz, batch_seconds):
+                self._recognise(batch)
+                if progress is not None:
+                    progress(sum(piece.new_samples for piece in batch) / self.sample_rate_hz)
+            yield from (self._result(job) for job in group)
+
+    def _open(self, index: int, source: Source) -> _Job:
+        try:
+            if isinstance(source, Recording):
+                return _Job(source)
+            if isinstance(source, str | Path):
+                return _Job(open_recording(source))
+            waveform = source if isinstance(source, Waveform) else Waveform(source, self.sample_rate_hz)
+            return _Job(from_waveform(waveform, f"#{index}"))
+        except UserError as error:
+            return _Job(None, error=error)
+
+    def _frames_of(self, samples: Tensor) -> Tensor:
+        return self.task.encoder.output_lengths(self.task.features.output_lengths(samples))
+
+    @torch.inference_mode()
+    def _recognise(self, batch: list[_Piece]) -> None:
+        device = next(self.task.encoder.parameters()).device
+        lengths = torch.tensor([len(piece.chunk.audio) for piece in batch], device=device)
+        audio = pad_sequence([piece.chunk.audio for piece in batch], batch_first=True).to(device)
+        features, lengths = self.task.features(audio, lengths)
+        with self._autocast(device.type):
+            encodings, lengths = self.task.encoder(features, lengths)
+            logits = self.decoder(encodings, lengths)
+        frames = [slice(p.chunk.keep_from, p.chunk.keep_to) for p in batch]
+        kept = [row[:length][keep] for row, length, keep in zip(logits, lengths.tolist(), frames, strict=True)]
+        kept_lengths = torch.tensor([len(row) for row in kept], device=device)
+        spans = self.decoder.greedy_spans(pad_sequence(kept, batch_first=True), kept_lengths)
+        for piece, row in zip(batch, spans, strict=True):
+            start = piece.chunk.first_frame + piece.chunk.keep_from
+            join_spans(piece.job.spans, [s._replace(start=s.start + start, end=s.end + start) for s in row])
+
+    def _autocast(self, device_type: str) -> AbstractContextManager[object]:
+        return nullcontext() if self.precision == "32-true" else torch.autocast(device_type, dtype=torch.bfloat16)
+
+    def _result(self, job: _Job) -> Transcript | UserError:
+        if job.error is not None:
+            return job.error
+        assert job.recording is not None
+        duration_s = job.samples / self.sample_rate_hz
+        words = words_of(job.spans, self.task.tokenizer, self.frame_samples / self.sample_rate_hz, duration_s)
+        return Transcript(job.recording.name, " ".join(w.text for w in words), words, round(duration_s, 3))
+
+
+@dataclass
+class _Job:
+    """A recording, or the error that kept it shut, and what is known of it so far."""
+
+    recording: Recording | None
+    error: UserError | None = None
+    samples: int = 0
+    spans: list[TokenSpan] = field(default_factory=list)
+
+    @property
+    def duration_s(self) -> float:
+        return 0.0 if self.recording is None else self.recording.duration_s
+
+    def pieces(self, plan: ChunkPlan, sample_rate_hz: int) -> Iterator[_Piece]:
+        """Yield what there is to recognise; a reading error ends it and is kept."""
+        if self.recording is None:
+            return
+        try:
+            for chunk in plan.cut(self.recording.blocks(sample_rate_hz)):
+                end = chunk.first_frame * plan.frame_samples + len(chunk.audio)
+                piece = _Piece(self, chunk, end - self.samples)
+                self.samples = end
+                yield piece
+        except UserError as error:
+            self.error = error
+
+
+class _Piece(NamedTuple):
+    job: _Job
+    chunk: Chunk
+    new_samples: int
+    """Samples that no earlier piece of the recording held."""
+
+
+def _groups(jobs: Iterable[_Job], seconds: float) -> Iterator[list[_Job]]:
+    group: list[_Job] = []
+    held_s = 0.0
+    for job in jobs:
+        group.append(job)
+        held_s += job.duration_s
+        if held_s >= seconds or len(group) == RECORDINGS_AHEAD:
+            yield group
+            group, held_s = [], 0.0
+    if group:
+        yield group
+
+
+def _batches(
+    jobs: Iterable[_Job], plan: ChunkPlan, sample_rate_hz: int, batch_seconds: float
+) -> Iterator[list[_Piece]]:
+    """Fill batches with pieces as they come, up to ``batch_seconds`` with padding, and at least one."""
+    batch: list[_Piece] = []
+    longest = 0
+    for piece in (piece for job in jobs for piece in job.pieces(plan, sample_rate_hz)):
+        longer = max(longest, len(piece.chunk.audio))
+        if batch and longer * (len(batch) + 1) > batch_seconds * sample_rate_hz:
+            yield batch
+            batch, longer = [], len(piece.chunk.audio)
+        batch.append(piece)
+        longest = longer
+    if batch:
+        yield batch
