@@ -218,7 +218,7 @@ class LogMel(Features):
     """Natural logarithms of ``num_features`` mel bands' powers.
 
     The defaults are OpenSeq2Seq's "librosa" flavour. Its "psf" flavour is ``Spectrum(window="none", n_fft=512,
-    centred=False)``, ``MelScale("htk_bins")`` and ``normalise="utterance"``; we differ from that as in `LogSpectrogram`.
+    centred=False)``, ``MelScale("htk_bins")`` and ``normalise="utterance"``; differences as in `LogSpectrogram`.
 
     Args:
         num_features: mel bands.
