@@ -117,6 +117,7 @@ class Scorer(Part, nn.Module):
 
 
 def test_decoders():
+    torch.manual_seed(0)
     sequences = testing.draw_sequences(LENGTHS, 4)
     testing.check_decoder(Scorer(), sequences)
     for fault, message in (("mates", "logits of"), ("padding", "labels of"), ("blank", "labels outside")):

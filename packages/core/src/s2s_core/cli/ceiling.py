@@ -1,0 +1,72 @@
+"""What a machine can do at best: its measured matrix product, and how much memory a piece of work took."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+SIZE = 4096
+SIZE_EMULATED = 512
+"""For float16 on a CPU, which computes it by way of float32, 20 times slower."""
+
+
+def matrix_product_flops(dtype: torch.dtype, device: torch.device, budget_s: float = 3.0) -> float:
+    """Return the floating-point operations per second of a large square matrix product: the ceiling of any model.
+
+    The median of as many products as the budget allows, three at least, after one to warm up.
+    """
+    size = SIZE_EMULATED if dtype == torch.float16 and device.type == "cpu" else SIZE
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    out = torch.empty_like(a)
+    torch.mm(a, b, out=out)
+    times: list[float] = []
+    while len(times) < 3 or (sum(times) < budget_s and len(times) < 50):
+        wait_for(device)
+        start = time.perf_counter()
+        torch.mm(a, b, out=out)
+        wait_for(device)
+        times.append(time.perf_counter() - start)
+    return 2.0 * size**3 / statistics.median(times)
+
+
+def wait_for(device: torch.device) -> None:
+    """Return when the device has finished what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+class PeakMemory:
+    """The most memory held since the object was made: of the device, or of the process on a CPU."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(device)
+        else:
+            _forget_peak()
+
+    def read_bytes(self) -> int:
+        """The peak so far."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        status = Path("/proc/self/status")
+        if status.is_file():
+            fields = dict(line.split(":", 1) for line in status.read_text(encoding="ascii").splitlines() if ":" in line)
+            if "VmHWM" in fields:
+                return int(fields["VmHWM"].split()[0]) * 1024
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _forget_peak() -> None:
+    """Linux: set the process's peak to what it holds now. Elsewhere the peak is that of the whole process."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return

@@ -1,0 +1,256 @@
+"""The bench counts and times right, on a toy task whose arithmetic is known."""
+
+import itertools
+import json
+import sys
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from s2s_core.cli import ceiling, measuring
+from s2s_core.cli.bench import main
+from s2s_core.cli.measuring import Effort, measure, padding_of
+from s2s_core.cli.tasks import TaskInfo
+from s2s_core.errors import UserError
+
+CPU = torch.device("cpu")
+TOY = '''
+import torch
+from torch import nn
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.cli import OptimizerCallable
+
+from s2s_core.errors import UserError
+from s2s_core.part import Part
+from s2s_core.task import Task
+
+
+class Toy(Task):
+    """One matrix, squared error."""
+
+    name = "toy"
+    monitor = "val/loss"
+
+    def __init__(self, optimizer: OptimizerCallable, size: int = 64) -> None:
+        super().__init__(optimizer)
+        self.linear = nn.Linear(size, 32, bias=False)
+
+    def loss_of(self, batch):
+        return self.linear(batch).float().square().mean()
+
+    def bench_batch(self, seconds, batch_size):
+        return torch.ones(batch_size, int(seconds), self.linear.in_features)
+
+
+class ToyData(LightningDataModule):
+    def __init__(self, rows: int = 7) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def setup(self, stage: str) -> None:
+        self.size = self.trainer.lightning_module.linear.in_features
+
+    def train_dataloader(self):
+        return [torch.ones(self.rows, 5, self.size)]
+'''
+CONFIG = """\
+# A toy
+model:
+  class_path: s2s_toy_task.Toy
+  init_args:
+    optimizer: {class_path: torch.optim.SGD, init_args: {lr: 0.1}}
+data:
+  class_path: s2s_toy_task.ToyData
+"""
+
+
+@pytest.fixture(autouse=True)
+def _small_ceiling(monkeypatch):
+    monkeypatch.setattr(ceiling, "SIZE", 128)
+    monkeypatch.setattr(ceiling, "SIZE_EMULATED", 32)
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    (tmp_path / "s2s_toy_task.py").write_text(TOY)
+    (tmp_path / "toy.yaml").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield TaskInfo("toy", "s2s_core", "a toy", "s2s_toy_task:Toy", "s2s_toy_task:ToyData")
+    sys.modules.pop("s2s_toy_task", None)
+
+
+def build(toy, **kwargs):
+    from s2s_toy_task import Toy
+
+    return Toy(lambda params: torch.optim.SGD(params, lr=0.1), **kwargs)
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def advance(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(measuring, "matrix_product_flops", lambda dtype, device: 1e6)
+    monkeypatch.setattr(measuring.time, "perf_counter", lambda: clock.now)
+    return clock
+
+
+def test_rates_follow_from_the_time_of_a_step(toy, clock):
+    task = build(toy)
+    quick = task.loss_of
+    task.loss_of = lambda batch: (clock.advance(0.5), quick(batch))[1]
+
+    def loader():
+        while True:
+            clock.advance(1.5)
+            yield batch
+
+    batch = task.bench_batch(10, 4)
+    result = measure(task, loader(), "32-true", CPU, Effort(steps=5, warmup=1))
+    flops = 3 * 2 * 4 * 10 * 64 * 32
+    assert result.steps == 5
+    assert result.parameters == 64 * 32
+    assert result.flops_per_step == flops
+    assert result.steps_per_s == pytest.approx(1 / 2.0)
+    assert result.units_per_s == {"examples": pytest.approx(4 / 2.0)}
+    assert result.waiting == pytest.approx(0.75)
+    assert result.flops_per_s == pytest.approx(flops / 0.5)
+    assert result.share_of_ceiling == pytest.approx(flops / 0.5 / 1e6)
+
+
+def test_the_median_step_counts(toy, clock):
+    task = build(toy)
+    quick = task.loss_of
+    times = itertools.chain([100.0, 2.0, 3.0, 50.0, 2.0, 4.0], itertools.repeat(0.0))  # the first warms up
+    task.loss_of = lambda batch: (clock.advance(next(times)), quick(batch))[1]
+    result = measure(task, [task.bench_batch(10, 4)], "32-true", CPU, Effort(steps=5, warmup=1, budget_s=1e9))
+    assert result.steps_per_s == pytest.approx(1 / 3.0)
+
+
+def test_the_budget_ends_a_slow_measurement_after_three_steps(toy):
+    task = build(toy)
+    batches = [task.bench_batch(2, 1)]
+    assert measure(task, batches, "32-true", CPU, Effort(steps=100, warmup=1, budget_s=1e-9)).steps == 3
+
+
+def test_no_batches_are_an_error(toy):
+    with pytest.raises(ValueError, match="no batches"):
+        measure(build(toy), [], "32-true", CPU, Effort(steps=1))
+
+
+def test_steps_train_and_mixed_precision_computes_in_its_type(toy):
+    task = build(toy)
+    before = task.linear.weight.detach().clone()
+    seen = []
+    task.linear.register_forward_hook(lambda module, args, output: seen.append(output.dtype))
+    for precision in ("32-true", "bf16-mixed", "16-mixed"):
+        measure(task, [task.bench_batch(3, 2)], precision, CPU, Effort(steps=3, warmup=1))
+    assert seen[0] == torch.float32
+    assert {torch.bfloat16, torch.float16} <= set(seen)
+    assert not torch.equal(before, task.linear.weight)
+
+
+@dataclass
+class Padded:
+    audio: torch.Tensor
+    audio_lengths: torch.Tensor
+
+
+def test_padding_is_the_share_of_what_is_not_real():
+    assert padding_of(Padded(torch.zeros(2, 10), torch.tensor([10, 5]))) == pytest.approx(0.25)
+    assert padding_of(torch.zeros(2, 10)) == 0.0
+
+
+def test_the_ceiling_counts_two_operations_a_product(monkeypatch):
+    clock = itertools.count()
+    monkeypatch.setattr(ceiling.time, "perf_counter", lambda: float(next(clock)))
+    assert ceiling.matrix_product_flops(torch.float32, CPU) == 2 * 128**3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak is that of the whole process")
+def test_peak_memory_is_of_the_work_alone():
+    before = ceiling.PeakMemory(CPU).read_bytes()
+    memory = ceiling.PeakMemory(CPU)
+    torch.ones(50_000_000)
+    held = memory.read_bytes() - before
+    assert 180e6 < held < 260e6
+    assert ceiling.PeakMemory(CPU).read_bytes() < before + 100e6
+
+
+@pytest.mark.parametrize("cell", [nn.GRU, nn.LSTM])
+def test_fused_recurrent_kernels_count_as_their_products(cell):
+    frames, batch = 6, 3
+    rnn = cell(8, 5, num_layers=2, bidirectional=True)
+    shapes = [list(weight.shape) for weights in rnn.all_weights for weight in weights]
+    expected = sum(2 * frames * batch * w.numel() for weights in rnn.all_weights for w in weights if w.dim() == 2)
+    assert measuring._recurrent_flops([frames, batch, 8], shapes) == expected
+    if cell is nn.GRU:  # on a CPU made of products that the counter knows
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            rnn(torch.zeros(frames, batch, 8))
+        assert counter.get_total_flops() == expected
+
+
+def test_command_prints_a_table_and_writes_json(toy, capsys):
+    arguments = ["--config", "toy.yaml", "--precisions", "32,bf16", "--steps", "3", "--batch", "4", "--seconds", "6"]
+    assert main(toy, [*arguments, "--device", "cpu", "--json", "out.json", "--model.init_args.size", "48"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "toy.yaml: 0.0 M parameters" in lines[0]
+    assert lines[1].split() == ["32-true", "bf16-mixed"]
+    names = [line.split("  ")[0] for line in lines[2:]]
+    assert names == [
+        "steps/s",
+        "examples/s",
+        "padding",
+        "waiting for data",
+        "peak memory, GB",
+        "GFLOP/step",
+        "GFLOP/s",
+        "matrix product, GFLOP/s",
+        "of the matrix product",
+    ]
+    with open("out.json", encoding="utf-8") as file:  # noqa: PTH123
+        written = json.load(file)
+    assert [row["precision"] for row in written["results"]] == ["32-true", "bf16-mixed"]
+    assert written["results"][0]["flops_per_step"] == 3 * 2 * 4 * 6 * 48 * 32
+
+
+def test_command_on_the_configs_data(toy, capsys):
+    assert main(toy, ["--config", "toy.yaml", "--precisions", "32", "--steps", "3", "--data", "config"]) == 0
+    assert "data of the config" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--config"),
+        (["--config", "toi"], "toi"),
+        (["--config", "toy.yaml", "--precisions", "8"], "'8' is none of"),
+        (["--config", "toy.yaml", "--precisions", ","], "at least one"),
+        (["--config", "toy.yaml", "--model.init_args.sise", "3"], "sise"),
+    ],
+)
+def test_mistakes_are_named(toy, arguments, message):
+    with pytest.raises(UserError, match=message):
+        main(toy, arguments)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_device(toy, monkeypatch):
+    monkeypatch.setattr(ceiling, "SIZE", 4096)
+    task = build(toy, size=1024)
+    result = measure(task, [task.bench_batch(1000, 16)], "bf16-mixed", torch.device("cuda"), Effort(steps=5))
+    assert 0.0 < result.share_of_ceiling < 1.2
+    assert result.peak_memory_bytes > 16 * 1000 * 1024 * 4
