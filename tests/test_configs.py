@@ -1,0 +1,99 @@
+"""Every packaged config: says what it is, fits on a page, names only known keys, and builds its model.
+
+Found by glob, so a new config is tested by being there. Models are built on the meta device: sizes without numbers.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from s2s_core.cli.tasks import installed_tasks
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+CONFIGS = sorted(REPOSITORY.glob("packages/*/configs/**/*.yaml"))
+LINES = 60
+
+
+def label(path):
+    return path.relative_to(REPOSITORY / "packages").as_posix()
+
+
+def tasks_of(path):
+    """The tasks that can name a config: its package's, or any for the overlays of core."""
+    package = f"s2s_{path.relative_to(REPOSITORY / 'packages').parts[0]}"
+    tasks = list(installed_tasks().values())
+    return tasks if package == "s2s_core" else [task for task in tasks if task.package == package]
+
+
+@cache
+def sections(path):
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def recipes(task):
+    return [path for path in CONFIGS if "model" in sections(path) and task in tasks_of(path)]
+
+
+@cache
+def parser_of(name):
+    from s2s_core.cli.runs import key_parser
+
+    return key_parser(installed_tasks()[name], trains=True)
+
+
+def parse(task, *paths):
+    arguments = [word for path in paths for word in ("--config", str(path))]
+    return parser_of(task.name).parse_args(arguments)
+
+
+RECIPES = [path for path in CONFIGS if "model" in sections(path)]
+OVERLAYS = [path for path in CONFIGS if "model" not in sections(path)]
+
+
+def test_there_are_recipes():
+    assert RECIPES
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=label)
+def test_says_what_it_is_on_one_page(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("# "), "the first line is a comment that `configs` shows"
+    assert 10 <= len(lines[0]) <= 120
+    assert len(lines) < LINES, f"{len(lines)} lines: a config has fewer than {LINES}"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=label)
+def test_recipe_parses_and_builds(path):
+    from s2s_core.checkpoint import build_task
+
+    errors = []
+    for task in tasks_of(path):
+        try:
+            config = parse(task, path)
+        except Exception as error:  # of a package's several tasks, a recipe belongs to one
+            errors.append(error)
+            continue
+        with torch.device("meta"):
+            model = build_task(config["model"].as_dict(), label(path))
+        model.setup("fit")
+        assert sum(parameter.numel() for parameter in model.parameters()) > 0
+        assert model.describe()["class_path"] == config["model"]["class_path"]
+        return
+    raise AssertionError(f"no task takes {label(path)}") from (errors[0] if errors else None)
+
+
+@pytest.mark.parametrize("path", OVERLAYS, ids=label)
+def test_overlay_stacks_on_every_task(path):
+    checked = [parse(task, recipes(task)[0], path) for task in tasks_of(path) if recipes(task)]
+    assert checked, "there is no recipe to lay it over"
+
+
+def test_a_misspelt_key_is_found(tmp_path):
+    task = tasks_of(RECIPES[0])[0]
+    text = RECIPES[0].read_text(encoding="utf-8")
+    (tmp_path / "wrong.yaml").write_text(text.replace("init_args:", "init_arks:", 1), encoding="utf-8")
+    with pytest.raises(Exception, match="init_arks"):
+        parse(task, tmp_path / "wrong.yaml")
