@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import math
 import shutil
 import sys
@@ -19,7 +18,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from s2s_core.data.audio_files import AUDIO_SUFFIXES, check_wav_is_whole, unreadable_reason
+from s2s_core.data.audio_files import check_wav_is_whole, unreadable_reason
 from s2s_core.errors import UserError
 
 STANDARD_INPUT = "-"
@@ -34,7 +33,7 @@ class Waveform(NamedTuple):
     """Audio in memory."""
 
     samples: np.ndarray | Tensor
-    """``(samples,)`` or ``(samples, channels)``, floats in [-1, 1]."""
+    """``(samples,)`` or ``(samples, channels)``: floats in [-1, 1], or integers that use their type's range."""
     sample_rate_hz: int
 
 
@@ -105,9 +104,12 @@ def from_waveform(waveform: Waveform, name: str) -> Recording:
     Raises:
         UserError: if the samples are neither ``(samples,)`` nor ``(samples, channels)``.
     """
-    samples = np.asarray(waveform.samples)
+    given = waveform.samples
+    samples = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
     if samples.ndim not in (1, 2):
         raise UserError(f"{name}: samples have shape {samples.shape}, expected (samples,) or (samples, channels)")
+    if np.issubdtype(samples.dtype, np.integer):
+        samples = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
     duration_s = len(samples) / waveform.sample_rate_hz
     return Recording(name, waveform.sample_rate_hz, duration_s, lambda: iter([samples]))
 
@@ -171,23 +173,3 @@ def _sound_file(name: str, source: str | Path | BinaryIO) -> soundfile.SoundFile
         return soundfile.SoundFile(source)
     except soundfile.LibsndfileError as error:
         raise UserError(f"{name}: {unreadable_reason(source, error)}") from None
-
-
-def audio_files(argument: str) -> list[str]:
-    """The recordings that a file name, a folder (searched recursively), a pattern or ``-`` stands for, sorted.
-
-    Raises:
-        UserError: if a folder holds no audio, or a pattern matches nothing.
-    """
-    path = Path(argument)
-    if path.is_dir():
-        found = [file for file in path.rglob("*") if file.suffix.lower() in AUDIO_SUFFIXES and file.is_file()]
-        if not found:
-            raise UserError(f"{argument}: the folder holds no audio ({' '.join(sorted(AUDIO_SUFFIXES))})")
-        return sorted(str(file) for file in found)
-    if argument == STANDARD_INPUT or path.exists() or not glob.has_magic(argument):
-        return [argument]
-    matches = sorted(name for name in glob.glob(argument, recursive=True) if Path(name).is_file())  # noqa: PTH207
-    if not matches:
-        raise UserError(f"{argument}: no file matches the pattern")
-    return matches
