@@ -1,0 +1,257 @@
+"""Manifests of recordings and transcripts to batches for training and evaluation."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from lightning.pytorch.utilities import rank_zero_info
+
+from s2s_asr.interfaces import SpeechBatch
+from s2s_asr.utterances import Utterances
+from s2s_core.data.loader import ResumableLoader
+from s2s_core.data.sampling import BucketBatchSampler
+from s2s_core.data.speech import CutTable
+from s2s_core.errors import UserError
+from s2s_core.part import Part
+from s2s_core.text.tokenizers import Tokenizer
+
+_log = logging.getLogger(__name__)
+
+OnError = Literal["raise", "skip"]
+
+_SPLITS_OF_STAGE = {
+    "fit": ("train", "validation"),
+    "validate": ("validation",),
+    "test": ("test",),
+    "predict": ("predict",),
+}
+_LISTED = 20
+"""Utterances left out that are named at the end of an epoch; the rest are counted."""
+
+
+@dataclass
+class SpeechDetails:
+    """What few users of `SpeechData` change."""
+
+    eval_batch_seconds: float | None = None
+    """Budget of a batch in evaluation; that of training if None. It changes no result."""
+    min_duration_s: float = 0.1
+    """Shorter training utterances are left out."""
+    sample_rate_hz: int | None = None
+    """Recordings at other rates are resampled to this; if None, to what the model's features expect, or 16000."""
+    min_bucket_batches: int = 2
+    bucket_width: float = 0.05
+    """See `BucketBatchSampler`."""
+    seed: int = 0
+    """Of the order of training batches."""
+    keep_audio_mb: int = 512
+    """A split whose decoded audio fits in this much memory (per worker process) is decoded once."""
+
+
+class SpeechData(Part, LightningDataModule):
+    """Batches of utterances of like length from Lhotse manifests, under a budget of padded seconds.
+
+    The order of training batches is a function of seed and epoch, the same for any number of workers; a run resumed
+    within an epoch goes on with the batch after the last one trained. Evaluation sees every utterance exactly once,
+    whatever the number of processes.
+
+    Args:
+        train, validation, test, predict: manifests of Lhotse cuts (``.jsonl.gz``) or Lhotse Shar folders, one or
+            several, as ``prepare`` writes them.
+        batch_seconds: the most seconds in a batch, padding included.
+        batch_size: the most utterances in a batch.
+        max_duration_s: longer training utterances are left out, and counted. Evaluation keeps them.
+        num_workers: processes that decode audio; 0 decodes in the training process.
+        on_error: what to do with an utterance whose recording cannot be read or whose transcript has unknown
+            characters: ``raise``, or ``skip`` it, counted and listed at the end of the epoch. A training batch of
+            which nothing is left is replaced by the next utterance that can be read.
+        details: the rest.
+    """
+
+    allow_zero_length_dataloader_with_multiple_devices = True
+
+    def __init__(
+        self,
+        train: str | list[str] | None = None,
+        validation: str | list[str] | None = None,
+        test: str | list[str] | None = None,
+        predict: str | list[str] | None = None,
+        batch_seconds: float = 120.0,
+        batch_size: int | None = None,
+        max_duration_s: float | None = None,
+        num_workers: int = 0,
+        on_error: OnError = "raise",
+        details: SpeechDetails | None = None,
+    ) -> None:
+        super().__init__()
+        if batch_seconds <= 0:
+            raise ValueError(f"batch_seconds must be positive, got {batch_seconds}")
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
+        self.manifests = {"train": train, "validation": validation, "test": test, "predict": predict}
+        self.batch_seconds = batch_seconds
+        self.batch_size = batch_size
+        self.max_duration_s = max_duration_s
+        self.num_workers = num_workers
+        self.on_error: OnError = on_error
+        self.details = details or SpeechDetails()
+        self.tokenizer: Tokenizer | None = None
+        """The model's, once a trainer is attached; set it by hand to use the loaders without one."""
+        self.skipped: dict[str, list[str]] = {}
+        """For each split, a line for each utterance that was left out since its last listing."""
+        self._cuts: dict[str, CutTable] = {}
+
+    def setup(self, stage: str) -> None:
+        """Read the manifests of a stage, check their transcripts, and say what there is.
+
+        Raises:
+            UserError: if a manifest is not given, cannot be read or holds nothing usable.
+        """
+        module = self.trainer.lightning_module if self.trainer is not None else None
+        if module is not None and isinstance(getattr(module, "tokenizer", None), Tokenizer):
+            self.tokenizer = module.tokenizer  # type: ignore[assignment]
+        for split in _SPLITS_OF_STAGE[stage]:
+            needless = stage == "fit" and split == "validation" and not self.manifests[split]
+            if split not in self._cuts and not needless:
+                self._cuts[split] = self._load(split)
+
+    def _load(self, split: str) -> CutTable:
+        given = self.manifests[split]
+        if not given:
+            raise UserError(f"data.init_args.{split}: no manifest given; `prepare CORPUS` writes {split}.jsonl.gz")
+        cuts = CutTable.load([given] if isinstance(given, str) else given)
+        keep = np.ones(len(cuts), dtype=bool)
+        notes = [] if split == "predict" else self._check_transcripts(split, cuts, keep)
+        if split == "train":
+            notes += self._leave_out_by_duration(cuts, keep)
+        if not keep.any():
+            raise UserError(f"{given}: none of the {len(keep)} utterances is left ({'; '.join(notes)})")
+        cuts = cuts.select(np.flatnonzero(keep))
+        self._announce(split, cuts, notes)
+        return cuts
+
+    def _check_transcripts(self, split: str, cuts: CutTable, keep: np.ndarray) -> list[str]:
+        if self.tokenizer is None:
+            raise UserError("SpeechData: set .tokenizer, or use it with a trainer whose model has one")
+        for i in range(len(cuts)):
+            info = cuts.info(i)
+            try:
+                self.tokenizer.encode(info.text)
+            except ValueError as error:
+                keep[i] = False
+                self._note_failures(split, [f"cut {info.id!r}: {error}"])
+        self._list_skipped(split)
+        failed = int((~keep).sum())
+        return [f"{failed} with unknown characters left out"] if failed else []
+
+    def _leave_out_by_duration(self, cuts: CutTable, keep: np.ndarray) -> list[str]:
+        notes: list[str] = []
+        shorter = cuts.durations_s < self.details.min_duration_s
+        longer = cuts.durations_s > (np.inf if self.max_duration_s is None else self.max_duration_s)
+        for which, limit, word in (
+            (shorter, self.details.min_duration_s, "shorter"),
+            (longer, self.max_duration_s, "longer"),
+        ):
+            if (count := int((which & keep).sum())) > 0:
+                notes.append(f"{count} {word} than {limit:g} s left out")
+            keep &= ~which
+        return notes
+
+    def _announce(self, split: str, cuts: CutTable, notes: list[str]) -> None:
+        sampler = self._sampler(split, cuts)
+        figures = [
+            f"{len(cuts)} utterances",
+            f"{cuts.durations_s.sum() / 3600:.2f} h",
+            f"{sampler.batches_per_epoch} batches of up to {sampler.batch_total:g} s",
+            f"padding {100 * sampler.padding_waste():.1f} %",
+        ]
+        rank_zero_info(f"{split}: {', '.join(figures + notes)}")
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """The rate at which batches come."""
+        if self.details.sample_rate_hz is not None:
+            return self.details.sample_rate_hz
+        module = self.trainer.lightning_module if self.trainer is not None else None
+        return int(getattr(getattr(module, "features", None), "sample_rate_hz", 16000))
+
+    @property
+    def padding_waste(self) -> float:
+        """The share of padding in the training batches' seconds (epoch 0); 0 is none."""
+        return self._sampler("train", self._cuts["train"]).padding_waste()
+
+    def _sampler(self, split: str, cuts: CutTable) -> BucketBatchSampler:
+        training = split == "train"
+        budget = self.batch_seconds if training else self.details.eval_batch_seconds or self.batch_seconds
+        return BucketBatchSampler(
+            cuts.durations_s,
+            batch_total=budget,
+            max_batch_size=self.batch_size,
+            min_bucket_batches=self.details.min_bucket_batches if training else 1,
+            bucket_width=self.details.bucket_width,
+            shuffle=training,
+            seed=self.details.seed,
+            rank=self.trainer.global_rank if self.trainer is not None else 0,
+            world_size=self.trainer.world_size if self.trainer is not None else 1,
+        )
+
+    def train_dataloader(self) -> ResumableLoader[SpeechBatch]:
+        return self.loader("train")
+
+    def val_dataloader(self) -> ResumableLoader[SpeechBatch] | list[ResumableLoader[SpeechBatch]]:
+        return self.loader("validation") if "validation" in self._cuts else []
+
+    def test_dataloader(self) -> ResumableLoader[SpeechBatch]:
+        return self.loader("test")
+
+    def predict_dataloader(self) -> ResumableLoader[SpeechBatch]:
+        return self.loader("predict")
+
+    def loader(self, split: str) -> ResumableLoader[SpeechBatch]:
+        """The batches of a split that `setup` has read."""
+        cuts = self._cuts[split]
+        training = split == "train"
+        dataset = Utterances(
+            cuts,
+            self.tokenizer if split != "predict" else None,
+            self.sample_rate_hz,
+            substitute=training,
+            keep_audio=cuts.durations_s.sum() * self.sample_rate_hz * 4 <= self.details.keep_audio_mb * 2**20,
+        )
+        return ResumableLoader(
+            dataset,
+            self._sampler(split, cuts),
+            num_workers=self.num_workers,
+            pin_memory=torch.cuda.is_available(),
+            on_failures=lambda failures: self._note_failures(split, failures),
+            on_epoch_end=lambda: self._list_skipped(split),
+            trained=self._trained if training and self.trainer is not None else None,
+        )
+
+    def _trained(self) -> tuple[int, int | float]:
+        assert self.trainer is not None
+        done: int = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
+        return done, self.trainer.num_training_batches
+
+    def teardown(self, stage: str) -> None:
+        for split in list(self.skipped):
+            self._list_skipped(split)
+
+    def _note_failures(self, split: str, failures: list[str]) -> None:
+        if self.on_error == "raise":
+            raise UserError(f"{failures[0]} (data.init_args.on_error=skip leaves such utterances out)")
+        self.skipped.setdefault(split, []).extend(failures)
+
+    def _list_skipped(self, split: str) -> None:
+        lines = self.skipped.pop(split, [])
+        if lines:
+            more = [f"... and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
+            listing = "\n  ".join([f"{split}: {len(lines)} utterances left out:", *lines[:_LISTED], *more])
+            _log.warning(listing)  # on every rank: each has left out its own

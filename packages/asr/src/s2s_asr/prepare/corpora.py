@@ -1,0 +1,114 @@
+"""Corpora in their official layouts."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from s2s_asr.prepare.rows import Rejected, Row
+from s2s_asr.prepare.tables import read_csv_corpus
+from s2s_core.errors import UserError
+
+_SUFFIXES = (".flac", ".wav", ".ogg", ".opus", ".mp3")
+
+
+def read_librispeech(source: Path) -> Iterator[Row | Rejected]:
+    """Read LibriSpeech and what is laid out like it: ``PART/SPEAKER/CHAPTER/*.flac`` with a ``.trans.txt`` file.
+
+    Every part becomes a split of its own name. The folder may also be a single part.
+
+    Raises:
+        UserError: if no transcript is found.
+    """
+    transcripts = sorted(source.glob("*/*/*/*.trans.txt"))
+    if not transcripts:
+        transcripts = sorted(source.glob("*/*/*.trans.txt"))
+    if not transcripts:
+        raise UserError(f"{source}: no PART/SPEAKER/CHAPTER/*.trans.txt below it")
+    for transcript in transcripts:
+        yield from _read_chapter(transcript)
+
+
+def _read_chapter(transcript: Path) -> Iterator[Row | Rejected]:
+    folder = transcript.parent
+    split, speaker = folder.parent.parent.name, folder.parent.name
+    named: set[str] = set()
+    for number, line in enumerate(transcript.read_bytes().splitlines(), start=1):
+        where = f"{transcript.name}:{number}"
+        try:
+            name, _, text = line.decode().strip().partition(" ")
+        except UnicodeDecodeError as error:
+            yield Rejected(where, "invalid UTF-8", str(error))
+            continue
+        if name:
+            named.add(name)
+            yield Row(split, name, _with_any_suffix(folder / name, ".flac"), text, where, speaker)
+    for audio in sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES):
+        if audio.stem not in named:
+            yield Rejected(f"{transcript.name}", "no transcript", str(audio), audio.stem)
+
+
+def read_ljspeech(source: Path) -> Iterator[Row | Rejected]:
+    """Read LJ Speech: ``metadata.csv`` (``id|text|normalised text``) and ``wavs``; all of it is ``train``.
+
+    Raises:
+        UserError: if ``metadata.csv`` is not there.
+    """
+    metadata = source / "metadata.csv"
+    if not metadata.is_file():
+        raise UserError(f"{metadata}: no such file; LJ Speech has one")
+    for number, line in enumerate(metadata.read_bytes().splitlines(), start=1):
+        where = f"{metadata.name}:{number}"
+        try:
+            fields = line.decode("utf-8-sig").split("|")
+        except UnicodeDecodeError as error:
+            yield Rejected(where, "invalid UTF-8", str(error))
+            continue
+        if len(fields) not in (2, 3):
+            yield Rejected(where, "malformed row", f"{len(fields)} columns, expected id|text|normalised text")
+            continue
+        audio = _with_any_suffix(source / "wavs" / fields[0], ".wav")
+        yield Row("train", fields[0], audio, fields[-1], where, "LJ")
+
+
+def _with_any_suffix(stem: Path, official: str) -> Path:
+    # dots in a name are part of it, so no with_suffix
+    found = (stem.with_name(stem.name + suffix) for suffix in (official, *_SUFFIXES))
+    return next((path for path in found if path.is_file()), stem.with_name(stem.name + official))
+
+
+def read_an4(source: Path) -> Iterator[Row | Rejected]:
+    """Read CMU AN4 as ``train.csv`` and ``test.csv`` in OpenSeq2Seq's format; the folder of a file is its speaker."""
+    for row in read_csv_corpus(source):
+        yield replace(row, speaker=row.audio.parent.name) if isinstance(row, Row) else row
+
+
+def hold_out(rows: Iterable[Row | Rejected], share: float) -> list[Row | Rejected]:
+    """Move about ``share`` of the ``train`` rows to ``validation``, whole speakers at a time.
+
+    Which ones depends on the names alone. Where fewer than three speakers are known, single utterances move.
+    Nothing moves where there are validation rows already.
+    """
+    rows = list(rows)
+    train = [row for row in rows if isinstance(row, Row) and row.split == "train"]
+    if not share or any(isinstance(row, Row) and row.split == "validation" for row in rows):
+        return rows
+    sizes = Counter(row.speaker for row in train if row.speaker)
+    by_speaker = len(sizes) >= 3
+    if not by_speaker:
+        sizes = Counter(row.id for row in train)
+    moved: set[str] = set()
+    wanted = share * len(train)
+    for name in sorted(sizes, key=lambda name: (zlib.crc32(str(name).encode()), name)):
+        if sum(sizes[m] for m in moved) + sizes[name] / 2 > wanted:
+            break
+        moved.add(str(name))
+    return [
+        replace(row, split="validation")
+        if isinstance(row, Row) and row.split == "train" and (row.speaker if by_speaker else row.id) in moved
+        else row
+        for row in rows
+    ]

@@ -1,0 +1,125 @@
+"""From a corpus on disk to manifests: read, check, write, sum up."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from s2s_asr.prepare.checks import CheckOptions, Utterance, check_rows
+from s2s_asr.prepare.corpora import hold_out, read_an4, read_librispeech, read_ljspeech
+from s2s_asr.prepare.recipes import read_lhotse_recipe
+from s2s_asr.prepare.rows import Rejected, Row
+from s2s_asr.prepare.summary import Summary, count_reasons, summarise_split
+from s2s_asr.prepare.tables import read_common_voice, read_csv_corpus
+from s2s_asr.prepare.vocabulary import train_sentencepiece
+from s2s_asr.prepare.writing import all_or_nothing, check_free, write_rejected, write_split, write_summary
+from s2s_core.errors import UserError
+
+SENTENCEPIECE_FILE = "sentencepiece.model"
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """What `prepare_corpus` does besides reading."""
+
+    checks: CheckOptions
+    hold_out_share: float = 0.0
+    """Part of ``train`` that becomes ``validation`` where the corpus has none."""
+    shar_size: int | None = None
+    """Recordings in a Shar archive; plain manifests if None."""
+    sentencepiece_size: int | None = None
+    """Pieces of a SentencePiece model to be trained on ``train``."""
+    jobs: int = 1
+    overwrite: bool = False
+    audio_root: Path | None = None
+    """For tables: what their relative file names are relative to."""
+    seed: int = 0
+    """For synthetic speech."""
+
+
+def prepare_corpus(corpus: str, source: Path | None, output: Path, options: PrepareOptions) -> Summary:
+    """Turn a corpus into Lhotse manifests in ``output``.
+
+    Args:
+        corpus: ``csv``, ``an4``, ``librispeech``, ``ljspeech``, ``commonvoice``, ``synthetic`` or ``lhotse:NAME``.
+        source: the corpus; None for ``synthetic`` only.
+        output: gets ``SPLIT.jsonl.gz`` (or ``SPLIT-shar``), ``rejected.tsv`` and ``summary.json``, all at once or,
+            after an error, not at all.
+        options: the rest.
+
+    Raises:
+        UserError: if the corpus is not where or what it should be, or if none of its rows is good.
+    """
+    check_free(output, options.overwrite)
+    rows = hold_out(_read(corpus, source, output, options), options.hold_out_share)
+    splits: dict[str, list[Utterance]] = defaultdict(list)
+    rejected: list[Rejected] = []
+    progress = tqdm(
+        check_rows(rows, options.checks, options.jobs), total=len(rows), unit=" rows", desc="checking", disable=None
+    )
+    for result in progress:
+        if isinstance(result, Rejected):
+            rejected.append(result)
+        else:
+            splits[result.row.split].append(result)
+    if not splits:
+        raise UserError(_nothing_left(source or output, rejected))
+    return _write(output, splits, rejected, options)
+
+
+def _read(corpus: str, source: Path | None, output: Path, options: PrepareOptions) -> Iterable[Row | Rejected]:
+    if corpus == "synthetic":
+        from s2s_core.data.synthetic import write_spoken_corpus
+
+        write_spoken_corpus(output / "audio", seed=options.seed)
+        return read_csv_corpus(output / "audio")
+    if source is None:
+        raise UserError(f"--input: {corpus} needs the folder of the corpus")
+    if not source.exists():
+        raise UserError(f"{source}: no such folder")
+    if corpus.startswith("lhotse:"):
+        return read_lhotse_recipe(corpus.removeprefix("lhotse:"), source)
+    if corpus == "csv":
+        return read_csv_corpus(source, options.audio_root)
+    readers = {
+        "an4": read_an4,
+        "librispeech": read_librispeech,
+        "ljspeech": read_ljspeech,
+        "commonvoice": read_common_voice,
+    }
+    if not source.is_dir():
+        raise UserError(f"{source}: not a folder; {corpus} is one")
+    return readers[corpus](source)
+
+
+def _nothing_left(source: Path, rejected: Sequence[Rejected]) -> str:
+    if not rejected:
+        return f"{source}: the corpus has no rows"
+    first = rejected[0]
+    return (
+        f"{source}: none of the {len(rejected)} rows is good; the first: {first.where}: {first.reason}: {first.detail}"
+    )
+
+
+def _write(
+    output: Path, splits: dict[str, list[Utterance]], rejected: list[Rejected], options: PrepareOptions
+) -> Summary:
+    summary = Summary(
+        splits={split: summarise_split(utterances) for split, utterances in splits.items()},
+        rejected=count_reasons(rejected),
+    )
+    with all_or_nothing(output, options.overwrite) as scratch:
+        for split, utterances in splits.items():
+            summary.files.append(write_split(scratch, split, utterances, options.shar_size))
+        if options.sentencepiece_size is not None:
+            learnt = [splits["train"]] if "train" in splits else splits.values()
+            texts = [utterance.text for utterances in learnt for utterance in utterances]
+            train_sentencepiece(texts, options.sentencepiece_size, scratch / SENTENCEPIECE_FILE)
+            summary.files.append(SENTENCEPIECE_FILE)
+        write_rejected(scratch, rejected)
+        write_summary(scratch, summary)
+    return summary
