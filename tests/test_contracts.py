@@ -73,11 +73,51 @@ def test_every_kind_was_found():
     assert LOSSES
 
 
+@pytest.fixture(params=["packed", "padded"])
+def layout(request, monkeypatch):
+    """The layout of frames that a CPU works in, and the one that an accelerator does."""
+    if request.param == "padded":
+        monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    return request.param
+
+
+@pytest.mark.usefixtures("layout")
 @pytest.mark.parametrize("check", ENCODER_CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
 @pytest.mark.parametrize(("cls", "index"), ENCODERS)
 def test_encoder(cls, index, check):
     module = build(cls, index)
     check(module, inputs_of(module))
+
+
+class OnDevice(torch.nn.Module):
+    """A module on the GPU for checks that think on the CPU."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module.cuda()
+
+    def forward(self, inputs, lengths):
+        outputs, lengths = self.module(inputs.cuda(), lengths.cuda())
+        return outputs.cpu(), lengths.cpu()
+
+    def output_lengths(self, lengths):
+        return self.module.output_lengths(lengths.cuda()).cpu()
+
+
+on_gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
+GPU_CASES = [
+    pytest.param(*case.values, check, id=f"{case.id}-{check.__name__.removeprefix('check_')}", marks=on_gpu)
+    for group, checks in ((ENCODERS, ENCODER_CHECKS), (FEATURES, SEQUENCE_CHECKS))
+    for case in group
+    for check in checks
+]
+
+
+@pytest.mark.parametrize(("cls", "index", "check"), GPU_CASES)
+def test_on_a_gpu(cls, index, check, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # its rounding depends on the batch
+    module = build(cls, index)
+    check(OnDevice(module), inputs_of(module))
 
 
 @pytest.mark.parametrize("check", SEQUENCE_CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))

@@ -60,7 +60,7 @@ def _plain(value: Any, where: str) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Enum):
-        return value.value
+        return value.name  # as jsonargparse reads them
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, Part):

@@ -43,6 +43,11 @@ class CtcDecoder(Decoder):
         nn.init.xavier_uniform_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
+    @classmethod
+    def examples(cls) -> list[CtcDecoder]:
+        """Small ones for the contract tests."""
+        return [cls(in_features=7, vocab_size=5)]
+
     def forward(self, encodings: Tensor, lengths: Tensor) -> Tensor:
         """Score ``(batch, time, in_features)``: logits ``(batch, time, vocab_size + 1)``."""
         return self.linear(encodings)

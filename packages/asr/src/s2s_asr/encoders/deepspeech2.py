@@ -78,6 +78,17 @@ class DeepSpeech2Encoder(Encoder):
         self.project = nn.Linear(self.rnn.out_features, out_features)
         self.dropout = nn.Dropout(dropout)
 
+    @classmethod
+    def examples(cls) -> list[DeepSpeech2Encoder]:
+        """Small ones for the contract tests: cells, directions, with and without the optional parts."""
+        convs = [Conv2dSpec(3, (5, 5), (2, 2)), Conv2dSpec(4, (3, 3), (1, 2))]
+        return [
+            cls(8, convs, RnnType.GRU, rnn_layers=2, rnn_size=6, out_features=7),
+            cls(8, convs, RnnType.LSTM, 2, 6, bidirectional=False, row_conv_width=3, out_features=7),
+            cls(8, [], RnnType.LSTM, rnn_layers=1, rnn_size=6, out_features=7, activation_clip=20.0),
+            cls(8, convs, RnnType.GRU, 1, 6, bidirectional=False, out_features=7),
+        ]
+
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         layout = frame_layout(lengths, features.size(1))
         x = layout.enter(features)

@@ -99,6 +99,22 @@ class TdnnEncoder(Encoder):
             self.blocks.append(_Block(size, block, inputs, norm, norm_momentum, activation))
             size = block.channels
 
+    @classmethod
+    def examples(cls) -> list[TdnnEncoder]:
+        """Small ones for the contract tests: each kind of block, norm and activation."""
+        strided = TdnnBlock(6, 5, stride=2)
+        plain = [strided, TdnnBlock(8, 3, repeat=2), TdnnBlock(8, 3, dilation=2)]
+        residual = [strided, *(TdnnBlock(c, 5, repeat=2, residual=True, separable=True) for c in (6, 8))]
+        dense = [strided, *(TdnnBlock(c, 3, repeat=2, residual="dense") for c in (6, 8, 8)), TdnnBlock(7, 1)]
+        return [
+            cls(4, plain),
+            cls(4, residual, activation="clipped_relu"),
+            cls(4, dense),
+            cls(4, dense, norm="layer"),
+            cls(4, residual, norm="instance"),
+            cls(4, plain, norm="none"),
+        ]
+
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Encode ``(batch, time, in_features)``: ``(batch, ceil(time / stride), out_features)`` and lengths."""
         layout = frame_layout(lengths, features.shape[1])

@@ -59,6 +59,11 @@ class CtcLoss(Loss):
         self.infeasible = infeasible
         self.reduction = reduction
 
+    @classmethod
+    def examples(cls) -> list[CtcLoss]:
+        """Small ones for the contract tests."""
+        return [cls(), cls(infeasible="raise", reduction="token")]
+
     def forward(self, logits: Tensor, logit_lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> LossSum:
         """Compare logits ``(batch, time, vocab_size + 1)`` with tokens ``(batch, tokens)``.
 

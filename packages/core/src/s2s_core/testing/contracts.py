@@ -7,6 +7,7 @@ LossSum``. Sequences are given one by one, without padding; the checks pad them.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -136,7 +137,7 @@ def check_stays_finite_in_bfloat16(module: nn.Module, sequences: Sequence[Tensor
     disturb(module).eval()
     padded, lengths = pad(sequences)
     exact = _real_parts(module(padded, lengths))
-    with torch.autocast(padded.device.type, dtype=torch.bfloat16):
+    with torch.autocast(next(module.parameters()).device.type, dtype=torch.bfloat16):
         rough = _real_parts(module(padded, lengths))
     for a, b in zip(rough, exact, strict=True):
         assert torch.isfinite(a).all(), "bfloat16 outputs are not finite"
@@ -204,7 +205,7 @@ def check_describe_round_trip(part: Part) -> None:
     assert json.loads(json.dumps(spec)) == spec, f"{spec} does not survive JSON"
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(type(part), "part", fail_untyped=False)
-    again = parser.instantiate(parser.parse_object({"part": spec}))["part"]
+    again = parser.instantiate(parser.parse_object({"part": copy.deepcopy(spec)}))["part"]  # it writes into it
     assert type(again) is type(part), f"rebuilt as {type(again)}"
     assert again.describe() == spec, f"rebuilt as {again.describe()}, was {spec}"
     if isinstance(part, nn.Module) and isinstance(again, nn.Module):
@@ -221,7 +222,7 @@ def disturb(module: nn.Module) -> nn.Module:
     with torch.no_grad():
         for parameter in module.parameters():
             if parameter.dim() == 1:
-                parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
+                parameter += 0.3 * torch.randn(parameter.shape, generator=generator).to(parameter.device)
         for name, buffer in module.named_buffers():
             if name.endswith("running_mean"):
                 buffer.copy_(0.3 * torch.randn(buffer.shape, generator=generator))
