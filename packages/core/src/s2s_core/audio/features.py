@@ -19,8 +19,9 @@ from s2s_core.part import Part
 Normalise = Literal["utterance", "feature", "none"]
 """Mean 0 and variance 1 over all of an utterance, over time for each feature, or not at all."""
 
+_WINDOWS = {"hann": torch.hann_window, "hamming": torch.hamming_window, "none": None}
 _PEAK_EPSILON = 1e-5
-_SMALLEST_DEVIATION = 1e-5
+_SMALLEST_DEVIATION = 1e-3
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,12 @@ class Spectrum:
     digital silence looks alike in training and in evaluation; OpenSeq2Seq dithered in evaluation too, and took 1e-20
     (mels) and 1e-30 (spectra)."""
 
+    def __post_init__(self) -> None:
+        if self.window not in _WINDOWS:
+            raise ValueError(f"window must be one of {', '.join(_WINDOWS)}, got {self.window!r}")
+        if self.log_floor <= 0:
+            raise ValueError(f"log_floor must be above 0, got {self.log_floor}")
+
 
 _LIBROSA = Spectrum()
 _PLAIN = Spectrum(pre_emphasis=0.0)
@@ -55,7 +62,7 @@ class Features(Part, nn.Module, ABC):
     """Waveforms to one vector a frame.
 
     An utterance's features do not depend on what else is in the batch nor on its padding: frames see zeros outside of
-    the utterance, and means and deviations are taken over its own frames (population deviation, at least 1e-5;
+    the utterance, and means and deviations are taken over its own frames (population deviation, at least 1e-3;
     OpenSeq2Seq's had no such bound). Computes in float32 also under autocast and in a model cast to half precision.
     """
 
@@ -131,7 +138,10 @@ class Features(Part, nn.Module, ABC):
 
     def _constant(self, name: str, device: torch.device) -> Tensor:
         if device not in self._constants:
-            made = {"window": _window(self.spectrum.window, self.window_samples), **self._make_constants()}
+            make_window = _WINDOWS[self.spectrum.window]
+            samples = self.window_samples
+            window = make_window(samples, periodic=False, dtype=torch.float64) if make_window else torch.ones(samples)
+            made = {"window": window, **self._make_constants()}
             self._constants[device] = {key: tensor.to(device, torch.float32) for key, tensor in made.items()}
         return self._constants[device][name]
 
@@ -207,6 +217,11 @@ class LogSpectrogram(Features):
         if num_features > self.n_fft // 2 + 1:
             raise ValueError(f"num_features is {num_features}, but {self.n_fft} points give {self.n_fft // 2 + 1} bins")
 
+    @classmethod
+    def examples(cls) -> list[LogSpectrogram]:
+        """Small ones for the contract tests."""
+        return [cls(20), cls(20, 8000, dither=1e-3, normalise="none", spectrum=Spectrum(centred=False))]
+
     def _make_constants(self) -> dict[str, Tensor]:
         return {}
 
@@ -245,6 +260,11 @@ class LogMel(Features):
         super().__init__(num_features, sample_rate_hz, window_ms, hop_ms, dither, normalise, pad_to, spectrum, n_fft)
         self.mel = mel
         mel.check(sample_rate_hz)
+
+    @classmethod
+    def examples(cls) -> list[LogMel]:
+        """Small ones for the contract tests."""
+        return [cls(10), cls(10, 8000, dither=1e-3, normalise="utterance", pad_to=1)]
 
     def _make_constants(self) -> dict[str, Tensor]:
         return {"mel": mel_filters(self.num_features, self.n_fft, self.sample_rate_hz, self.mel)}
@@ -294,6 +314,11 @@ class Mfcc(Features):
         if self.num_mels < num_features:
             raise ValueError(f"num_mels is {self.num_mels}, fewer than the {num_features} cepstra")
 
+    @classmethod
+    def examples(cls) -> list[Mfcc]:
+        """Small ones for the contract tests."""
+        return [cls(7), cls(7, 8000, normalise="none", lifter=14)]
+
     def _make_constants(self) -> dict[str, Tensor]:
         dct = create_dct(self.num_features, self.num_mels, norm="ortho").double()
         if self.lifter > 0:
@@ -315,15 +340,6 @@ def samples_in(duration_ms: float, sample_rate_hz: int) -> int:
     if samples < 1:
         raise ValueError(f"{duration_ms} ms at {sample_rate_hz} Hz hold no sample")
     return samples
-
-
-def _window(kind: str, samples: int) -> Tensor:
-    makers = {"hann": torch.hann_window, "hamming": torch.hamming_window}
-    if kind == "none":
-        return torch.ones(samples)
-    if kind not in makers:
-        raise ValueError(f"window must be hann, hamming or none, got {kind!r}")
-    return makers[kind](samples, periodic=False, dtype=torch.float64)
 
 
 def _next_power_of_two(number: int) -> int:

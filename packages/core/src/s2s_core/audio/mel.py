@@ -27,7 +27,9 @@ class MelScale:
         return sample_rate_hz / 2 if self.fmax_hz is None else self.fmax_hz
 
     def check(self, sample_rate_hz: int) -> None:
-        """Raise ValueError if the bands leave the spectrum."""
+        """Raise ValueError if the kind is unknown or the bands leave the spectrum."""
+        if self.kind not in ("slaney", "htk", "htk_bins"):
+            raise ValueError(f"mel scale must be slaney, htk or htk_bins, got {self.kind!r}")
         upper_hz = self.upper_edge_hz(sample_rate_hz)
         if not 0 <= self.fmin_hz < upper_hz <= sample_rate_hz / 2:
             raise ValueError(f"mel bands from {self.fmin_hz} to {upper_hz} Hz leave 0 to {sample_rate_hz / 2} Hz")
