@@ -22,7 +22,15 @@ def wheels(tmp_path_factory):
     """Package name to its wheel, built through a source distribution as a release is."""
     folder = tmp_path_factory.mktemp("dist")
     for package in PACKAGES:
-        command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, REPOSITORY / "packages" / package]
+        command = [
+            sys.executable,
+            "-m",
+            "build",
+            "--no-isolation",
+            "--outdir",
+            folder,
+            REPOSITORY / "packages" / package,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     return {package: next(folder.glob(f"s2s_{package}-*.whl")) for package in PACKAGES}
@@ -42,7 +50,7 @@ def dependencies(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def environment(wheels, dependencies, tmp_path_factory):
-    """A function from package names to the ``bin`` of a clean environment that has their wheels and no other of ours."""
+    """A function from package names to the ``bin`` of a clean environment that has just their wheels of ours."""
     made: dict[tuple[str, ...], Path] = {}
 
     def install(*packages: str) -> Path:
