@@ -1,12 +1,12 @@
-"""The house rules that no other tool holds: one version, complete packages, names that say something, no stray files."""
+"""The house rules that no other tool holds: one version, whole packages, names that say something, no stray files."""
 
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
+import tomllib
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
