@@ -20,6 +20,8 @@ Normalise = Literal["utterance", "feature", "none"]
 """Mean 0 and variance 1 over all of an utterance, over time for each feature, or not at all."""
 
 _WINDOWS = {"hann": torch.hann_window, "hamming": torch.hamming_window, "none": None}
+# spectra of a whole batch leave the processor's cache: 2.5 times slower
+_CPU_CHUNK_SAMPLES = 1 << 18
 _PEAK_EPSILON = 1e-5
 _SMALLEST_DEVIATION = 1e-3
 
@@ -124,7 +126,8 @@ class Features(Part, nn.Module, ABC):
             lengths = self.output_lengths(audio_lengths)
             frames = int(self.output_lengths(torch.tensor(audio.size(1))))
             signal = self._condition(audio.float(), audio_lengths)
-            features = self._from_power(self._power(signal, frames))
+            rows = max(1, _CPU_CHUNK_SAMPLES // audio.size(1)) if audio.device.type == "cpu" else len(audio)
+            features = torch.cat([self._from_power(self._power(part, frames)) for part in signal.split(rows)])
             features = self._normalised(features, lengths)
             return F.pad(features, (0, 0, 0, -frames % self.pad_to)), lengths
 
@@ -164,7 +167,7 @@ class Features(Part, nn.Module, ABC):
             1, self.window_samples, self.hop_samples
         )
         spectra = torch.fft.rfft(framed * self._constant("window", signal.device), n=self.n_fft)
-        return torch.view_as_real(spectra).square().sum(-1)
+        return spectra.real.square() + spectra.imag.square()
 
     def _log(self, power: Tensor) -> Tensor:
         return power.clamp(min=self.spectrum.log_floor).log()
