@@ -7,15 +7,12 @@ from pathlib import Path
 
 import pytest
 import tomllib
-import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGES = sorted(path.name for path in REPOSITORY.glob("packages/*") if path.is_dir())
 MODULES = {package: REPOSITORY / "packages" / package / "src" / f"s2s_{package}" for package in PACKAGES}
-CONFIGS = sorted(REPOSITORY.glob("packages/*/configs/**/*.yaml"))
 PACKAGE_FILES = ["pyproject.toml", "README.md", "LICENSE", "BUILD", "src/BUILD", "src/s2s_{}/py.typed"]
 LARGEST_FILE_BYTES = 350_000
-LONGEST_CONFIG_LINES = 60
 
 
 def tracked_files():
@@ -91,15 +88,6 @@ def test_constraints_name_every_requirement():
         requirements += project(package)["dependencies"]
     missing = {distribution_name(line) for line in requirements} - {distribution_name(line) for line in pins}
     assert not {name for name in missing if not name.startswith("s2s-")}
-
-
-def test_configs_are_short_and_say_what_they_are():
-    assert CONFIGS
-    for path in CONFIGS:
-        text = path.read_text()
-        assert text.startswith("# "), f"{path}: the first line says what the config is"
-        assert len(text.splitlines()) <= LONGEST_CONFIG_LINES, path
-        assert isinstance(yaml.safe_load(text), dict), path
 
 
 def test_files_are_named_after_an_idea():
