@@ -1,3 +1,4 @@
+import jsonargparse
 import numpy as np
 import pytest
 import soundfile
@@ -323,6 +324,24 @@ def test_a_chain_applies_all_in_order():
     assert chain.feature_batch(torch.ones(1, 5, 2), torch.tensor([5]), generator()).unique().tolist() == [-1]
     audio, _ = Augment().wave_batch(torch.ones(1, 5), torch.tensor([5]), generator())
     assert audio.unique().tolist() == [1]
+
+
+def test_a_recipe_names_a_chain_and_a_description_builds_the_same():
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(Augment, "augment")
+    prefix = "s2s_core.audio.augment"
+    node = {
+        "class_path": f"{prefix}.Augment",
+        "init_args": {
+            "wave": [{"class_path": f"{prefix}.SpeedPerturb", "init_args": {"factors": [0.9, 1.0]}}],
+            "features": [{"class_path": f"{prefix}.SpecAugment", "init_args": {"time_width": 9}}],
+        },
+    }
+    built = parser.instantiate(parser.parse_object({"augment": node})).augment
+    assert built.wave[0].factors == [0.9, 1.0]
+    assert built.features[0].time_width == 9
+    again = parser.instantiate(parser.parse_object({"augment": built.describe()})).augment
+    assert again.describe() == built.describe()
 
 
 @pytest.mark.parametrize(
