@@ -12,13 +12,12 @@ from s2s_asr.encoders.conv2d import Conv2dSpec, ConvLayer
 from s2s_asr.encoders.deepspeech2 import DeepSpeech2Encoder
 from s2s_asr.encoders.row_convolution import RowConvolution
 from s2s_core.nn.frames import PackedFrames, PaddedFrames
-from s2s_core.nn.rnn import RnnType
 
 PUBLISHED_CONVS = [Conv2dSpec(32, (11, 41), (2, 2)), Conv2dSpec(32, (11, 21), (1, 2))]
 TINY_CONVS = [Conv2dSpec(3, (5, 3), (2, 2)), Conv2dSpec(4, (3, 3), (3, 1))]
 VARIANTS = {
     "gru": {},
-    "lstm": {"rnn_type": RnnType.LSTM},
+    "lstm": {"rnn_type": "lstm"},
     "unidirectional with row convolution": {"bidirectional": False, "row_conv_width": 4, "activation_clip": 20.0},
     "no convolutions": {"conv_layers": []},
 }
@@ -145,7 +144,7 @@ def test_wrong_convolutions_are_named(kernel, stride):
 
 
 def test_describes_itself():
-    encoder = tiny(rnn_type=RnnType.LSTM)
+    encoder = tiny(rnn_type="lstm")
     args = encoder.describe()["init_args"]
     assert args["rnn_type"] == "lstm"
     assert args["conv_layers"][0] == {"out_channels": 3, "kernel": [5, 3], "stride": [2, 2]}

@@ -7,13 +7,24 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from s2s_core.nn.rnn import Recurrent, RnnType
+from s2s_core.nn import native
+from s2s_core.nn.recurrence import recurrence
+from s2s_core.nn.rnn import Recurrent
 
 LENGTHS = torch.tensor([3, 7, 5, 1, 7])
 
 
+@pytest.fixture(params=["compiled", "torch operations"])
+def cells(request, monkeypatch):
+    """Both implementations of the steps."""
+    if request.param == "torch operations":
+        monkeypatch.setattr("s2s_core.nn.recurrence.native_cells", lambda cell: None)
+    elif native.native_cells("gru") is None:
+        pytest.skip("no C++ compiler here")
+
+
 def peer_of(ours: Recurrent) -> nn.Module:
-    kind = nn.GRU if ours.rnn_type is RnnType.GRU else nn.LSTM
+    kind = nn.GRU if ours.rnn_type == "gru" else nn.LSTM
     peer = kind(
         ours.input_size,
         ours.hidden_size,
@@ -35,7 +46,7 @@ def run_peer(peer, x, lengths, state):
 
 def random_state(ours, batch, dtype):
     shape = (ours.num_layers * (2 if ours.bidirectional else 1), batch, ours.hidden_size)
-    parts = 1 if ours.rnn_type is RnnType.GRU else 2
+    parts = 1 if ours.rnn_type == "gru" else 2
     return tuple(torch.randn(shape, dtype=dtype, requires_grad=True) for _ in range(parts))
 
 
@@ -47,17 +58,162 @@ def value_and_gradients(run, module, x, state):
     return [out, *end, *grads]
 
 
-@pytest.mark.parametrize("rnn_type", list(RnnType))
+def assert_all_close(got, wanted, tolerance):
+    assert len(got) == len(wanted)
+    for a, b in zip(got, wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("rnn_type", ["gru", "lstm"])
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("num_layers", [1, 3])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
-def test_equals_packed_torch(rnn_type, bidirectional, num_layers, dtype, tolerance):
+@pytest.mark.parametrize(("num_layers", "hidden"), [(1, 19), (3, 64)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-5)])
+def test_equals_packed_torch(cells, rnn_type, bidirectional, num_layers, hidden, dtype, tolerance):
     torch.manual_seed(0)
-    ours = Recurrent(rnn_type, 6, 19, num_layers, bidirectional).to(dtype)
+    ours = Recurrent(rnn_type, 6, hidden, num_layers, bidirectional).to(dtype)
     peer = peer_of(ours)
     x, state = torch.randn(5, 8, 6, dtype=dtype), random_state(ours, 5, dtype)
     got = value_and_gradients(lambda x: ours(x, LENGTHS, state), ours, x, state)
     wanted = value_and_gradients(lambda x: run_peer(peer, x, LENGTHS, state), peer, x, state)
-    assert len(got) == len(wanted)
+    assert_all_close(got, wanted, tolerance)
+
+
+@pytest.mark.parametrize("rnn_type", ["gru", "lstm"])
+def test_gradients_by_finite_differences(rnn_type):
+    torch.manual_seed(0)
+    cell = 3 if rnn_type == "gru" else 4
+    batch_sizes, hidden = [3, 3, 2, 1], 4
+    directions = [[torch.randn(9, cell * hidden), torch.randn(cell * hidden, hidden), torch.randn(cell * hidden)]] * 2
+    flat = [t.double().requires_grad_() for direction in directions for t in direction]
+    state = [torch.randn(2, 3, hidden).double().requires_grad_() for _ in range(cell - 2)]
+
+    def run(*tensors):
+        gates, weights = tensors[0:6:3], list(zip(tensors[1:6:3], tensors[2:6:3], strict=True))
+        outputs, ends = recurrence(rnn_type, gates, weights, tensors[6:], batch_sizes)
+        return (outputs, *ends)
+
+    assert torch.autograd.gradcheck(run, (*flat, *state))
+
+
+@pytest.mark.parametrize("rnn_type", ["gru", "lstm"])
+@pytest.mark.parametrize("whole_model", [False, True], ids=["autocast", "bfloat16 weights"])
+def test_bfloat16_is_near_float32(cells, rnn_type, whole_model):
+    torch.manual_seed(0)
+    ours = Recurrent(rnn_type, 20, 48, 2, bidirectional=True)
+    x = torch.randn(5, 8, 20)
+    wanted = value_and_gradients(lambda x: ours(x, LENGTHS), ours, x, ())
+    if whole_model:
+        ours, x = ours.bfloat16(), x.bfloat16()
+    with torch.autocast("cpu", torch.bfloat16, enabled=not whole_model):
+        got = value_and_gradients(lambda x: ours(x, LENGTHS), ours, x, ())
+    assert got[0].dtype == torch.bfloat16
     for a, b in zip(got, wanted, strict=True):
-        torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
+        assert (a.float() - b).norm() < 0.02 * b.norm()
+
+
+def test_compiled_bfloat16_products_are_those_of_rounded_weights():
+    """Exact up to float32 rounding: only the weights are rounded, not the state."""
+    if native.native_cells("gru") is None:
+        pytest.skip("no C++ compiler here")
+    torch.manual_seed(0)
+    gates, state = torch.randn(9, 3 * 40).bfloat16(), (torch.randn(1, 3, 40),)
+    weight, bias = torch.randn(3 * 40, 40), torch.randn(3 * 40)
+    got, (end,) = recurrence("gru", [gates], [(weight, bias)], state, [3, 3, 2, 1])
+    rounded = weight.bfloat16().float()
+    wanted, (wanted_end,) = recurrence("gru", [gates.float()], [(rounded, bias)], state, [3, 3, 2, 1])
+    assert torch.equal(got, wanted.bfloat16())
+    torch.testing.assert_close(end, wanted_end)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_compiled_result_does_not_depend_on_threads(threads):
+    if native.native_cells("gru") is None:
+        pytest.skip("no C++ compiler here")
+    torch.manual_seed(0)
+    ours = Recurrent("lstm", 6, 100, bidirectional=True)
+    x, before = torch.randn(5, 8, 6), torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        wanted = value_and_gradients(lambda x: ours(x, LENGTHS), ours, x, ())
+        torch.set_num_threads(threads)
+        got = value_and_gradients(lambda x: ours(x, LENGTHS), ours, x, ())
+    finally:
+        torch.set_num_threads(before)
+    assert_all_close(got, wanted, 1e-6)
+
+
+def test_an_infinite_input_is_not_hidden(cells):
+    ours = Recurrent("gru", 2, 16)
+    x = torch.randn(1, 4, 2)
+    x[0, 1, 0] = float("nan")
+    outputs, _ = ours(x, torch.tensor([4]))
+    assert outputs[0, 0].isfinite().all()
+    assert outputs[0, 1:].isnan().all()
+
+
+def test_large_gates_saturate(cells):
+    ours = Recurrent("lstm", 1, 16)
+    with torch.no_grad():
+        ours.weight_ih_l0.fill_(1.0)
+    outputs, _ = ours(torch.tensor([[[1e4], [-1e4], [1e4]]]), torch.tensor([3]))
+    peer, _ = peer_of(ours)(torch.tensor([[[1e4], [-1e4], [1e4]]]))
+    torch.testing.assert_close(outputs, peer)
+
+
+def test_an_empty_row_keeps_its_state():
+    ours = Recurrent("lstm", 3, 4, bidirectional=True)
+    x, state = torch.randn(2, 5, 3), random_state(ours, 2, torch.float32)
+    outputs, ends = ours(x, torch.tensor([0, 3]), state)
+    assert not outputs[0].any()
+    for end, begin in zip(ends, state, strict=True):
+        assert torch.equal(end[:, 0], begin[:, 0])
+        assert not torch.equal(end[:, 1], begin[:, 1])
+
+
+def test_dropout_lies_between_layers_and_only_in_training():
+    torch.manual_seed(0)
+    x, lengths = torch.randn(2, 5, 3), torch.tensor([5, 5])
+    deep, shallow = Recurrent("gru", 3, 8, 2, dropout=0.5), Recurrent("gru", 3, 8, 1, dropout=0.5)
+    assert not torch.equal(deep(x, lengths)[0], deep(x, lengths)[0])
+    assert torch.equal(shallow(x, lengths)[0], shallow(x, lengths)[0])
+    assert torch.equal(deep.eval()(x, lengths)[0], deep(x, lengths)[0])
+
+
+def test_without_a_compiler_it_still_runs_and_says_so_once(monkeypatch, caplog, tmp_path):
+    monkeypatch.setenv("CXX", str(tmp_path / "no-such-compiler"))
+    native.load_library.cache_clear()
+    try:
+        ours = Recurrent("gru", 3, 8)
+        for _ in range(2):
+            assert ours(torch.randn(1, 4, 3), torch.tensor([4]))[0].shape == (1, 4, 8)
+    finally:
+        native.load_library.cache_clear()
+    assert len(caplog.messages) == 1
+    assert "no-such-compiler" in caplog.messages[0]
+
+
+def test_a_broken_compiler_is_not_fatal(monkeypatch, tmp_path):
+    broken = tmp_path / "c++"
+    broken.write_text("#!/bin/sh\ntest $1 = --version && echo 1.0 || exit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CXX", str(broken))
+    monkeypatch.setenv("S2S_CACHE_DIR", str(tmp_path))
+    native.load_library.cache_clear()
+    try:
+        assert native.native_cells("gru") is None
+    finally:
+        native.load_library.cache_clear()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("rnn_type", ["gru", "lstm"])
+def test_cuda_equals_cpu(rnn_type):
+    torch.manual_seed(0)
+    ours = Recurrent(rnn_type, 6, 32, 2, bidirectional=True)
+    x, state = torch.randn(5, 8, 6), random_state(ours, 5, torch.float32)
+    wanted = value_and_gradients(lambda x: ours(x, LENGTHS, state), ours, x, state)
+    ours = ours.cuda()
+    state = tuple(part.detach().cuda().requires_grad_() for part in state)
+    got = value_and_gradients(lambda x: ours(x, LENGTHS.cuda(), state), ours, x.cuda(), state)
+    assert_all_close([t.cpu() for t in got], wanted, 1e-3)

@@ -11,7 +11,7 @@ rows and takes the others in as it reaches their ends.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import chain
 from typing import Any
 
 import torch
@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from s2s_core.nn.cells import CELLS, Direction
+from s2s_core.nn.cells import CELLS, BackwardPass, Cells, ForwardPass, Kept, Steps
+from s2s_core.nn.native import native_cells
 
 
 def recurrence(
@@ -54,54 +55,90 @@ class _Recurrence(Function):
     @staticmethod
     def forward(ctx: Any, cell: str, batch_sizes: list[int], keep: bool, num_states: int, *tensors: Tensor) -> Any:
         state, flat = tensors[:num_states], tensors[num_states:]
-        dtype = flat[0].dtype
-        work = torch.float64 if dtype == torch.float64 else torch.float32
-        products = torch.bfloat16 if dtype == torch.bfloat16 else work
+        products = _PRODUCTS.get(flat[0].dtype, torch.float32)
+        ends = [part.to(_work(products), copy=True) for part in state]
+        frames, hidden = flat[0].size(0), flat[1].size(1)
+        outputs = flat[0].new_empty(frames, len(flat) // 3, hidden, dtype=_work(products))
+        passes = [
+            ForwardPass(
+                steps=Steps(batch_sizes, reverse=d == 1),
+                gates=gates.to(_work(products)).contiguous(),
+                weight=weight.to(products),
+                bias=bias.to(_work(products)),
+                outputs=outputs[:, d],
+                hidden=ends[0][d],
+                cell=ends[1][d] if num_states > 1 else None,
+                kept=_room(outputs, num_states) if keep else None,
+            )
+            for d, (gates, weight, bias) in enumerate(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
+        ]
         with torch.autocast("cpu", enabled=False):
-            ends = tuple(part.to(work, copy=True) for part in state)
-            outputs = flat[0].new_empty(flat[0].size(0), len(flat) // 3 * state[0].size(2), dtype=work)
-            offsets = [0, *accumulate(batch_sizes)]
-            directions = [
-                Direction(
-                    gates=gate.to(work).contiguous(),
-                    weight=weight.to(products),
-                    bias=bias.to(work),
-                    outputs=outputs.unflatten(1, (-1, weight.size(1)))[:, d],
-                    state=tuple(part[d] for part in ends),
-                    batch_sizes=batch_sizes,
-                    offsets=offsets,
-                    reverse=d == 1,
-                    keep=keep,
-                )
-                for d, (gate, weight, bias) in enumerate(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
-            ]
-            _cells_for(cell, products).forward(directions)
-        if keep:
-            ctx.cell, ctx.directions, ctx.products = cell, directions, products
-            ctx.dtypes = [tensor.dtype for tensor in tensors]
-        return (outputs.to(dtype), *(end.to(part.dtype) for end, part in zip(ends, state, strict=True)))
+            _cells_for(cell, products).forward(passes)
+        ctx.settings = (cell, batch_sizes, products, [tensor.dtype for tensor in tensors])
+        kept = [(one.kept.previous, one.kept.activations, one.kept.previous_cell) for one in passes if one.kept]
+        ctx.save_for_backward(*flat[1::3], *chain(*kept))
+        return (outputs.flatten(1).to(flat[0].dtype), *(e.to(part.dtype) for e, part in zip(ends, state, strict=True)))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads_out: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        directions: list[Direction] = ctx.directions
+        cell, batch_sizes, products, dtypes = ctx.settings
         with torch.autocast("cpu", enabled=False):
-            work = directions[0].gates.dtype
-            grad_outputs = grads_out[0].to(work).contiguous()
-            grad_state = tuple(grad.to(work, copy=True) for grad in grads_out[1:])
-            columns = grad_outputs.unflatten(1, (len(directions), -1))
-            for d, direction in enumerate(directions):
-                direction.begin_backward(columns[:, d], tuple(part[d] for part in grad_state))
-            _cells_for(ctx.cell, ctx.products).backward(directions)
-            grads: list[Tensor] = [*grad_state]
-            for direction in directions:
-                recurrent = direction.grad_recurrent.to(ctx.products)
-                grad_weight = recurrent.t() @ direction.previous.to(ctx.products)
-                grads += [direction.grad_gates, grad_weight, direction.grad_recurrent.sum(0)]
-        ctx.directions = None
-        return (None, None, None, None, *(g.to(dtype) for g, dtype in zip(grads, ctx.dtypes, strict=True)))
+            grad_outputs = grads_out[0].to(_work(products)).contiguous()
+            grad_state = [grad.to(_work(products), copy=True) for grad in grads_out[1:]]
+            passes = _backward_passes(ctx.saved_tensors, grad_outputs, grad_state, batch_sizes, products)
+            _cells_for(cell, products).backward(passes)
+            grads = list(grad_state)
+            for one in passes:
+                # the weight's gradient of all steps at once
+                grad_weight = one.grad_recurrent.to(products).t() @ one.kept.previous.to(products)
+                grads += [one.grad_gates, grad_weight, one.grad_recurrent.sum(0)]
+        return (None, None, None, None, *(g.to(dtype) for g, dtype in zip(grads, dtypes, strict=True)))
 
 
-def _cells_for(cell: str, products: torch.dtype) -> Any:
+def _backward_passes(
+    saved: Sequence[Tensor],
+    grad_outputs: Tensor,
+    grad_state: list[Tensor],
+    batch_sizes: list[int],
+    products: torch.dtype,
+) -> list[BackwardPass]:
+    count = grad_state[0].size(0)
+    columns = grad_outputs.unflatten(1, (count, -1))
+    passes = []
+    for d, weight in enumerate(saved[:count]):
+        previous, activations, previous_cell = saved[count + 3 * d : count + 3 * d + 3]
+        grad_gates = grad_outputs.new_empty(len(grad_outputs), len(weight))
+        is_lstm = len(grad_state) > 1
+        passes.append(
+            BackwardPass(
+                steps=Steps(batch_sizes, reverse=d == 1),
+                weight=weight.to(products),
+                kept=Kept(previous, activations, previous_cell),
+                grad_outputs=columns[:, d],
+                grad_hidden=grad_state[0][d],
+                grad_cell=grad_state[1][d] if is_lstm else None,
+                grad_gates=grad_gates,
+                grad_recurrent=grad_gates if is_lstm else torch.empty_like(grad_gates),
+            )
+        )
+    return passes
 
-    return CELLS[cell]
+
+def _room(outputs: Tensor, num_states: int) -> Kept:
+    frames, _, hidden = outputs.shape
+    previous, activations = outputs.new_empty(frames, hidden), outputs.new_empty(frames, 4 * hidden)
+    return Kept(previous, activations, torch.empty_like(previous) if num_states > 1 else None)
+
+
+_PRODUCTS = {torch.float64: torch.float64, torch.bfloat16: torch.bfloat16}
+"""In what dtype the recurrent products of gates of a dtype run; float32 for others."""
+
+
+def _work(products: torch.dtype) -> torch.dtype:
+    return torch.float64 if products == torch.float64 else torch.float32
+
+
+def _cells_for(cell: str, products: torch.dtype) -> Cells:
+    native = native_cells(cell) if products != torch.float64 else None
+    return CELLS[cell] if native is None else native

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +15,8 @@ State = tuple[Tensor, ...]
 """``(hidden,)`` of a GRU, ``(hidden, cell)`` of an LSTM, each ``(layers * directions, batch, hidden_size)``."""
 
 
-class RnnType(Enum):
-    """The cells: GRU (Cho et al. 2014, reset gate after the matrix as in cuDNN), LSTM (Gers et al. 2000)."""
-
-    GRU = "gru"
-    LSTM = "lstm"
+RnnType = Literal["gru", "lstm"]
+"""GRU (Cho et al. 2014; its reset gate acts after the matrix, as in cuDNN) or LSTM (Gers et al. 2000)."""
 
 
 class Recurrent(nn.RNNBase):
@@ -40,6 +37,9 @@ class Recurrent(nn.RNNBase):
         num_layers: layers, each fed with both directions of the one before.
         bidirectional: whether each layer also runs backwards.
         dropout: drop probability between layers.
+
+    Raises:
+        ValueError: for a cell of another name, a size that is not positive or a dropout outside [0, 1].
     """
 
     def __init__(
@@ -51,9 +51,11 @@ class Recurrent(nn.RNNBase):
         bidirectional: bool = False,
         dropout: float = 0.0,
     ) -> None:
+        if rnn_type not in ("gru", "lstm"):
+            raise ValueError(f"rnn_type must be gru or lstm, not {rnn_type!r}")
         between_layers = dropout if num_layers > 1 else 0.0  # torch warns of a dropout that has no place
         super().__init__(
-            rnn_type.name,
+            rnn_type.upper(),
             in_features,
             hidden_size,
             num_layers,
@@ -61,7 +63,7 @@ class Recurrent(nn.RNNBase):
             dropout=between_layers,
             bidirectional=bidirectional,
         )
-        self.rnn_type = rnn_type
+        self.rnn_type: RnnType = rnn_type
         self.out_features = hidden_size * (2 if bidirectional else 1)
 
     def forward(self, inputs: Tensor, lengths: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -97,14 +99,14 @@ class Recurrent(nn.RNNBase):
     def _initial_state(self, packed: PackedSequence, inputs: Tensor) -> State:
         directions = 2 if self.bidirectional else 1
         zeros = inputs.new_zeros(self.num_layers * directions, inputs.size(0), self.hidden_size)
-        return (zeros,) if self.rnn_type is RnnType.GRU else (zeros, zeros)
+        return (zeros,) if self.rnn_type == "gru" else (zeros, zeros)
 
     def _run(self, packed: PackedSequence, state: State) -> tuple[Tensor, State]:
         if packed.data.device.type == "cpu":
             return self._run_on_cpu(packed.data, packed.batch_sizes.tolist(), state)
         options = (True, self.num_layers, self.dropout, self.training, self.bidirectional)
         weights = [weight for weight in self._flat_weights if weight is not None]
-        if self.rnn_type is RnnType.GRU:
+        if self.rnn_type == "gru":
             data, hidden = torch.gru(packed.data, packed.batch_sizes, state[0], weights, *options)
             return data, (hidden,)
         data, hidden, cell = torch.lstm(packed.data, packed.batch_sizes, state, weights, *options)
@@ -119,7 +121,7 @@ class Recurrent(nn.RNNBase):
             gates = [F.linear(data, w_ih, b_ih) for w_ih, _, b_ih, _ in weights]
             begin = tuple(part[layer * directions : (layer + 1) * directions] for part in state)
             recurrent = [(w_hh, b_hh) for _, w_hh, _, b_hh in weights]
-            data, end = recurrence(self.rnn_type.value, gates, recurrent, begin, batch_sizes)
+            data, end = recurrence(self.rnn_type, gates, recurrent, begin, batch_sizes)
             ends.append(end)
         return data, tuple(torch.cat(parts) for parts in zip(*ends, strict=True))
 

@@ -1,0 +1,396 @@
+// The steps of GRU and LSTM layers and of their gradients, for s2s_core.nn.native.
+//
+// A step multiplies a few rows by a matrix of megabytes, so it is bound by reading the weights. Each thread owns a slice
+// of one direction's hidden units for the whole sequence: its weights are packed once into the order in which they are
+// read (as bfloat16 on request, which halves the traffic), gates are finished in registers, and threads of a direction
+// meet once a step. Every sum runs in the order of the hidden units, so results depend neither on the number of threads
+// nor on which rows share a batch.
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <thread>
+#include <type_traits>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace {
+
+constexpr int64_t kLanes = 16;
+constexpr int64_t kBlock = 2 * kLanes;  // slices of hidden units are multiples of this
+constexpr int kRows = 4;                // rows that share one reading of the weights
+
+typedef float Vec __attribute__((vector_size(64)));
+typedef int32_t IntVec __attribute__((vector_size(64)));
+typedef uint32_t UintVec __attribute__((vector_size(64)));
+typedef uint16_t HalfVec __attribute__((vector_size(32)));
+
+}  // namespace
+
+// Mirrored by s2s_core.nn.native.
+struct Direction {
+    int64_t steps, batch, hidden, reverse, bfloat16, output_stride;
+    const int64_t *batch_sizes, *offsets;
+    const float *weight;
+    float *previous, *previous_cell, *activations;  // null where no gradient is wanted
+    const float *gates, *bias;                      // what follows is null in the other pass
+    float *outputs, *state, *cell;
+    const float *grad_outputs;
+    float *grad_state, *grad_cell, *grad_gates, *grad_recurrent;
+};
+
+namespace {
+
+// ---- vectors --------------------------------------------------------------------------------------------------------
+
+inline Vec load(const float *from, int64_t count) {
+    Vec value = {};
+    if (count >= kLanes)
+        std::memcpy(&value, from, sizeof value);
+    else
+        std::memcpy(&value, from, count * sizeof(float));
+    return value;
+}
+
+inline void store(float *to, Vec value, int64_t count) {
+    if (count >= kLanes)
+        std::memcpy(to, &value, sizeof value);
+    else
+        std::memcpy(to, &value, count * sizeof(float));
+}
+
+inline Vec widen(const float *from) { return load(from, kLanes); }
+
+inline Vec widen(const uint16_t *from) {
+    HalfVec half;
+    std::memcpy(&half, from, sizeof half);
+    UintVec bits = __builtin_convertvector(half, UintVec) << 16;
+    Vec value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+inline void narrow(float value, float *to) { *to = value; }
+
+inline void narrow(float value, uint16_t *to) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    bool nan = value != value;
+    *to = nan ? 0x7fc0 : static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+
+// e^x to 2 ulp: 2^n * e^r with |r| <= ln 2 / 2 and Taylor's series to the seventh power. NaN stays NaN.
+inline Vec exponential(Vec x) {
+    const Vec low = Vec{} - 87.0f, high = Vec{} + 87.0f;
+    x = x < low ? low : x;
+    x = x > high ? high : x;
+    const float magic = 12582912.0f;  // adding 1.5 * 2^23 rounds to an integer
+    Vec n = (x * 1.44269504088896341f + magic) - magic;
+    Vec r = x - n * 0.693359375f;
+    r = r + n * 2.12194440e-4f;
+    Vec p = r * (1.0f / 5040) + 1.0f / 720;
+    p = p * r + 1.0f / 120;
+    p = p * r + 1.0f / 24;
+    p = p * r + 1.0f / 6;
+    p = p * r + 0.5f;
+    p = p * r * r + r + 1.0f;
+    IntVec bits = (__builtin_convertvector(n, IntVec) + 127) << 23;
+    Vec scale;
+    std::memcpy(&scale, &bits, sizeof scale);
+    return p * scale;
+}
+
+inline Vec sigmoid(Vec x) { return 1.0f / (1.0f + exponential(-x)); }
+
+inline Vec hyperbolic_tangent(Vec x) { return 1.0f - 2.0f / (1.0f + exponential(x + x)); }
+
+// ---- threads --------------------------------------------------------------------------------------------------------
+
+class Barrier {
+  public:
+    explicit Barrier(int count) : count_(count), waiting_(0), round_(0) {}
+
+    void wait() {
+        if (count_ == 1) return;
+        int round = round_.load(std::memory_order_relaxed);
+        if (waiting_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_) {
+            waiting_.store(0, std::memory_order_relaxed);
+            round_.store(round + 1, std::memory_order_release);
+            return;
+        }
+        for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins) {
+            if (spins > 4000) std::this_thread::yield();  // more threads than free cores
+#if defined(__x86_64__)
+            _mm_pause();
+#endif
+        }
+    }
+
+  private:
+    const int count_;
+    std::atomic<int> waiting_, round_;
+};
+
+struct Slice {
+    int64_t begin, end;
+};
+
+Slice slice_of(int64_t hidden, int member, int members) {
+    int64_t blocks = (hidden + kBlock - 1) / kBlock;
+    return {std::min(hidden, blocks * member / members * kBlock), std::min(hidden, blocks * (member + 1) / members * kBlock)};
+}
+
+int64_t step_at(const Direction &d, int64_t turn, bool backward) {
+    return (d.reverse != 0) != backward ? d.steps - 1 - turn : turn;
+}
+
+// ---- forward --------------------------------------------------------------------------------------------------------
+
+// [unit / 16][input][gate][16], zeros beyond the last unit
+template <int Gates, typename Stored> std::vector<Stored> pack_forward(const Direction &d, Slice slice) {
+    const int64_t hidden = d.hidden, panels = (slice.end - slice.begin + kLanes - 1) / kLanes;
+    std::vector<Stored> packed(panels * hidden * Gates * kLanes);
+    for (int64_t p = 0; p < panels; ++p)
+        for (int64_t k0 = 0; k0 < hidden; k0 += kLanes)
+            for (int gate = 0; gate < Gates; ++gate)
+                for (int64_t lane = 0; lane < kLanes && slice.begin + p * kLanes + lane < slice.end; ++lane) {
+                    const float *row = d.weight + (gate * hidden + slice.begin + p * kLanes + lane) * hidden;
+                    for (int64_t k = k0; k < std::min(hidden, k0 + kLanes); ++k)
+                        narrow(row[k], &packed[((p * hidden + k) * Gates + gate) * kLanes + lane]);
+                }
+    return packed;
+}
+
+struct Place {
+    int64_t frame, row, unit, count;
+};
+
+// recurrent: the products for each gate, without bias. Returns the new hidden state.
+inline Vec finish(const Direction &d, const Place &at, Vec before, const Vec (&recurrent)[3]) {
+    const int64_t h = d.hidden, u = at.unit, n = at.count;
+    const float *x = d.gates + at.frame * 3 * h + u, *b = d.bias + u;
+    Vec reset = sigmoid(load(x, n) + recurrent[0] + load(b, n));
+    Vec update = sigmoid(load(x + h, n) + recurrent[1] + load(b + h, n));
+    Vec share = recurrent[2] + load(b + 2 * h, n);
+    Vec fresh = hyperbolic_tangent(load(x + 2 * h, n) + reset * share);
+    if (d.activations) {
+        float *kept = d.activations + at.frame * 4 * h + u;
+        store(kept, reset, n);
+        store(kept + h, update, n);
+        store(kept + 2 * h, fresh, n);
+        store(kept + 3 * h, share, n);
+    }
+    return fresh + update * (before - fresh);
+}
+
+inline Vec finish(const Direction &d, const Place &at, Vec, const Vec (&recurrent)[4]) {
+    const int64_t h = d.hidden, u = at.unit, n = at.count;
+    const float *x = d.gates + at.frame * 4 * h + u, *b = d.bias + u;
+    Vec in = sigmoid(load(x, n) + recurrent[0] + load(b, n));
+    Vec forget = sigmoid(load(x + h, n) + recurrent[1] + load(b + h, n));
+    Vec fresh = hyperbolic_tangent(load(x + 2 * h, n) + recurrent[2] + load(b + 2 * h, n));
+    Vec out = sigmoid(load(x + 3 * h, n) + recurrent[3] + load(b + 3 * h, n));
+    float *cell = d.cell + at.row * h + u;
+    Vec before = load(cell, n);
+    Vec after = forget * before + in * fresh;
+    if (d.activations) {
+        store(d.previous_cell + at.frame * h + u, before, n);
+        float *kept = d.activations + at.frame * 4 * h + u;
+        store(kept, in, n);
+        store(kept + h, forget, n);
+        store(kept + 2 * h, fresh, n);
+        store(kept + 3 * h, out, n);
+    }
+    store(cell, after, n);
+    return out * hyperbolic_tangent(after);
+}
+
+template <int Gates, int Rows, typename Stored>
+void forward_rows(const Direction &d, const Stored *panel, const float *now, float *next, Place at) {
+    const int64_t hidden = d.hidden;
+    Vec sums[Rows][Gates] = {};
+    for (int64_t k = 0; k < hidden; ++k)
+        for (int gate = 0; gate < Gates; ++gate) {
+            Vec weights = widen(panel + (k * Gates + gate) * kLanes);
+            for (int r = 0; r < Rows; ++r) sums[r][gate] += weights * now[(at.row + r) * hidden + k];
+        }
+    for (int r = 0; r < Rows; ++r, ++at.row, ++at.frame) {
+        Vec before = load(now + at.row * hidden + at.unit, at.count);
+        Vec after = finish(d, at, before, sums[r]);
+        if (d.previous) store(d.previous + at.frame * hidden + at.unit, before, at.count);
+        store(next + at.row * hidden + at.unit, after, at.count);
+        store(d.state + at.row * hidden + at.unit, after, at.count);
+        store(d.outputs + at.frame * d.output_stride + at.unit, after, at.count);
+    }
+}
+
+template <int Gates, typename Stored>
+void forward_slice(const Direction &d, Slice slice, float *now, float *next, Barrier &barrier) {
+    std::vector<Stored> packed = pack_forward<Gates, Stored>(d, slice);
+    for (int64_t turn = 0; turn < d.steps; ++turn) {
+        int64_t step = step_at(d, turn, false), active = d.batch_sizes[step];
+        const Stored *panel = packed.data();
+        for (int64_t unit = slice.begin; unit < slice.end; unit += kLanes, panel += d.hidden * Gates * kLanes)
+            for (int64_t row = 0; row < active; row += kRows) {
+                Place at{d.offsets[step] + row, row, unit, std::min(kLanes, slice.end - unit)};
+                switch (std::min<int64_t>(kRows, active - row)) {
+                case 1: forward_rows<Gates, 1>(d, panel, now, next, at); break;
+                case 2: forward_rows<Gates, 2>(d, panel, now, next, at); break;
+                case 3: forward_rows<Gates, 3>(d, panel, now, next, at); break;
+                default: forward_rows<Gates, kRows>(d, panel, now, next, at);
+                }
+            }
+        barrier.wait();
+        std::swap(now, next);
+    }
+}
+
+// ---- backward -------------------------------------------------------------------------------------------------------
+
+// [unit / 32][gate output][32], zeros beyond the last unit
+template <int Gates, typename Stored> std::vector<Stored> pack_backward(const Direction &d, Slice slice) {
+    const int64_t outputs = Gates * d.hidden, panels = (slice.end - slice.begin + kBlock - 1) / kBlock;
+    std::vector<Stored> packed(panels * outputs * kBlock);
+    for (int64_t p = 0; p < panels; ++p)
+        for (int64_t k = 0; k < outputs; ++k) {
+            const int64_t begin = slice.begin + p * kBlock, count = std::min(kBlock, slice.end - begin);
+            for (int64_t i = 0; i < count; ++i)
+                narrow(d.weight[k * d.hidden + begin + i], &packed[(p * outputs + k) * kBlock + i]);
+        }
+    return packed;
+}
+
+// Gradients of the gates; what goes straight to the state before is left in grad_state.
+inline void gate_gradients(const Direction &d, const Place &at, std::integral_constant<int, 3>) {
+    const int64_t h = d.hidden, u = at.unit, n = at.count;
+    const float *kept = d.activations + at.frame * 4 * h + u;
+    Vec reset = load(kept, n), update = load(kept + h, n), fresh = load(kept + 2 * h, n), share = load(kept + 3 * h, n);
+    Vec before = load(d.previous + at.frame * h + u, n);
+    float *grad = d.grad_state + at.row * h + u;
+    Vec total = load(grad, n) + load(d.grad_outputs + at.frame * d.output_stride + u, n);
+    Vec d_update = total * (before - fresh) * update * (1.0f - update);
+    Vec d_fresh = total * (1.0f - update) * (1.0f - fresh * fresh);
+    Vec d_reset = d_fresh * share * reset * (1.0f - reset);
+    float *x = d.grad_gates + at.frame * 3 * h + u, *r = d.grad_recurrent + at.frame * 3 * h + u;
+    store(x, d_reset, n);
+    store(x + h, d_update, n);
+    store(x + 2 * h, d_fresh, n);
+    store(r, d_reset, n);
+    store(r + h, d_update, n);
+    store(r + 2 * h, d_fresh * reset, n);
+    store(grad, total * update, n);
+}
+
+inline void gate_gradients(const Direction &d, const Place &at, std::integral_constant<int, 4>) {
+    const int64_t h = d.hidden, u = at.unit, n = at.count;
+    const float *kept = d.activations + at.frame * 4 * h + u;
+    Vec in = load(kept, n), forget = load(kept + h, n), fresh = load(kept + 2 * h, n), out = load(kept + 3 * h, n);
+    Vec before = load(d.previous_cell + at.frame * h + u, n);
+    Vec squashed = hyperbolic_tangent(forget * before + in * fresh);
+    float *grad = d.grad_state + at.row * h + u, *grad_cell = d.grad_cell + at.row * h + u;
+    Vec total = load(grad, n) + load(d.grad_outputs + at.frame * d.output_stride + u, n);
+    Vec d_cell = load(grad_cell, n) + total * out * (1.0f - squashed * squashed);
+    float *x = d.grad_gates + at.frame * 4 * h + u;
+    store(x, d_cell * fresh * in * (1.0f - in), n);
+    store(x + h, d_cell * before * forget * (1.0f - forget), n);
+    store(x + 2 * h, d_cell * in * (1.0f - fresh * fresh), n);
+    store(x + 3 * h, total * squashed * out * (1.0f - out), n);
+    store(grad, Vec{}, n);
+    store(grad_cell, d_cell * forget, n);
+}
+
+template <int Gates, int Rows, typename Stored>
+void backward_rows(const Direction &d, const Stored *panel, Place at) {
+    const int64_t outputs = Gates * d.hidden;
+    const float *gates = d.grad_recurrent + at.frame * outputs;
+    Vec sums[Rows][2] = {};
+    for (int64_t k = 0; k < outputs; ++k)
+        for (int half = 0; half < 2; ++half) {
+            Vec weights = widen(panel + k * kBlock + half * kLanes);
+            for (int r = 0; r < Rows; ++r) sums[r][half] += weights * gates[r * outputs + k];
+        }
+    for (int r = 0; r < Rows; ++r)
+        for (int half = 0; half < 2; ++half) {
+            int64_t count = at.count - half * kLanes;
+            if (count <= 0) continue;
+            float *grad = d.grad_state + (at.row + r) * d.hidden + at.unit + half * kLanes;
+            store(grad, load(grad, count) + sums[r][half], count);
+        }
+}
+
+template <int Gates, typename Stored> void backward_slice(const Direction &d, Slice slice, Barrier &barrier) {
+    std::vector<Stored> packed = pack_backward<Gates, Stored>(d, slice);
+    for (int64_t turn = 0; turn < d.steps; ++turn) {
+        int64_t step = step_at(d, turn, true), active = d.batch_sizes[step];
+        for (int64_t row = 0; row < active; ++row)
+            for (int64_t unit = slice.begin; unit < slice.end; unit += kLanes)
+                gate_gradients(d, {d.offsets[step] + row, row, unit, std::min(kLanes, slice.end - unit)},
+                               std::integral_constant<int, Gates>());
+        barrier.wait();
+        const Stored *panel = packed.data();
+        for (int64_t unit = slice.begin; unit < slice.end; unit += kBlock, panel += Gates * d.hidden * kBlock)
+            for (int64_t row = 0; row < active; row += kRows) {
+                Place at{d.offsets[step] + row, row, unit, std::min(kBlock, slice.end - unit)};
+                switch (std::min<int64_t>(kRows, active - row)) {
+                case 1: backward_rows<Gates, 1>(d, panel, at); break;
+                case 2: backward_rows<Gates, 2>(d, panel, at); break;
+                case 3: backward_rows<Gates, 3>(d, panel, at); break;
+                default: backward_rows<Gates, kRows>(d, panel, at);
+                }
+            }
+    }
+}
+
+// ---- all directions -------------------------------------------------------------------------------------------------
+
+struct Team {
+    Team(const Direction &d, int members) : members(members), barrier(members) {
+        // the state before a step and after it; rows that are not active yet wait in both
+        for (int copy = 0; copy < 2 && d.state; ++copy) states.insert(states.end(), d.state, d.state + d.batch * d.hidden);
+    }
+    const int members;
+    Barrier barrier;
+    std::vector<float> states;
+};
+
+template <int Gates, typename Stored> void run_slice(const Direction &d, Team &team, int member, bool backward) {
+    Slice slice = slice_of(d.hidden, member, team.members);
+    if (backward)
+        backward_slice<Gates, Stored>(d, slice, team.barrier);
+    else
+        forward_slice<Gates, Stored>(d, slice, team.states.data(), team.states.data() + d.batch * d.hidden, team.barrier);
+}
+
+template <int Gates> void run(const Direction *directions, int64_t count, bool backward, int64_t threads) {
+    const int members = static_cast<int>(std::max<int64_t>(1, threads / count));
+    std::vector<std::unique_ptr<Team>> teams;
+    for (int64_t i = 0; i < count; ++i) teams.emplace_back(new Team(directions[i], members));
+    auto work = [&](int64_t i, int member) {
+        auto *run_typed = directions[i].bfloat16 ? run_slice<Gates, uint16_t> : run_slice<Gates, float>;
+        run_typed(directions[i], *teams[i], member, backward);
+    };
+    if (threads < count) {
+        for (int64_t i = 0; i < count; ++i) work(i, 0);
+        return;
+    }
+    std::vector<std::thread> others;
+    for (int64_t i = 0; i < count; ++i)
+        for (int member = 0; member < members; ++member)
+            if (i || member) others.emplace_back(work, i, member);
+    work(0, 0);
+    for (auto &thread : others) thread.join();
+}
+
+}  // namespace
+
+extern "C" void s2s_recurrence(const Direction *directions, int64_t count, int64_t gates, int64_t backward, int64_t threads) {
+    if (gates == 3)
+        run<3>(directions, count, backward != 0, threads);
+    else
+        run<4>(directions, count, backward != 0, threads);
+}
