@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import pytest
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from s2s_core.cli import ceiling, measuring
 from s2s_core.cli.bench import main
-from s2s_core.cli.measuring import Effort, measure, padding_of
+from s2s_core.cli.measuring import Effort, forward_flops, measure, padding_of
 from s2s_core.cli.tasks import TaskInfo
 from s2s_core.errors import UserError
+from s2s_core.nn.rnn import Recurrent
 
 CPU = torch.device("cpu")
 TOY = '''
@@ -179,6 +179,11 @@ def test_the_ceiling_counts_two_operations_a_product(monkeypatch):
     assert ceiling.matrix_product_flops(torch.float32, CPU) == 2 * 128**3
 
 
+def test_the_ceiling_is_the_fastest_librarys(monkeypatch):
+    monkeypatch.setattr(ceiling, "library_product_flops", lambda *args: {"torch.mm": 3.0, "oneDNN": 5.0})
+    assert ceiling.matrix_product_flops(torch.float32, CPU) == 5.0
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak is that of the whole process")
 def test_peak_memory_is_of_the_work_alone():
     before = ceiling.PeakMemory(CPU).read_bytes()
@@ -189,17 +194,33 @@ def test_peak_memory_is_of_the_work_alone():
     assert ceiling.PeakMemory(CPU).read_bytes() < before + 100e6
 
 
-@pytest.mark.parametrize("cell", [nn.GRU, nn.LSTM])
-def test_fused_recurrent_kernels_count_as_their_products(cell):
-    frames, batch = 6, 3
-    rnn = cell(8, 5, num_layers=2, bidirectional=True)
-    shapes = [list(weight.shape) for weights in rnn.all_weights for weight in weights]
-    expected = sum(2 * frames * batch * w.numel() for weights in rnn.all_weights for w in weights if w.dim() == 2)
-    assert measuring._recurrent_flops([frames, batch, 8], shapes) == expected
-    if cell is nn.GRU:  # on a CPU made of products that the counter knows
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            rnn(torch.zeros(frames, batch, 8))
-        assert counter.get_total_flops() == expected
+@pytest.mark.parametrize("cell", ["GRU", "LSTM"])
+def test_recurrent_layers_count_as_their_products(cell):
+    gates, lengths = {"GRU": 3, "LSTM": 4}[cell], torch.tensor([6, 4])
+    frame = 2 * sum(2 * gates * 5 * (size + 5) for size in (8, 10))  # two directions of two layers of 5
+    fused = getattr(nn, cell)(8, 5, num_layers=2, bidirectional=True, batch_first=True)
+    x = torch.zeros(2, 6, 8)
+    assert forward_flops(fused, lambda: fused(x)) == 12 * frame
+    packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True)
+    assert forward_flops(fused, lambda: fused(packed)) == 10 * frame
+    ours = Recurrent(cell.lower(), 8, 5, num_layers=2, bidirectional=True)
+    model = nn.Sequential(ours, nn.Linear(10, 3))
+    assert forward_flops(model, lambda: model[1](ours(x, lengths)[0])) == 10 * frame + 12 * 2 * 10 * 3
+
+
+def test_products_by_another_library_count_too():
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("this torch has no oneDNN")
+    x, weight = torch.zeros(40, 64), torch.zeros(32, 64)
+    product = torch.ops.mkldnn._linear_pointwise
+    assert forward_flops(nn.Identity(), lambda: product(x, weight, None, "none", [], "")) == 2 * 40 * 64 * 32
+
+
+def test_counting_leaves_no_hooks():
+    gru = nn.GRU(8, 5)
+    forward_flops(gru, lambda: gru(torch.zeros(2, 1, 8)))
+    assert not gru._forward_hooks
+    assert not gru._forward_pre_hooks
 
 
 def test_command_prints_a_table_and_writes_json(toy, capsys):

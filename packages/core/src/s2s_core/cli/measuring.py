@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from lightning.fabric.utilities import move_data_to_device
-from torch import Tensor
+from torch import Tensor, nn
 from torch.amp.grad_scaler import GradScaler
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils.flop_counter import FlopCounterMode
 
 from s2s_core.cli.ceiling import PeakMemory, matrix_product_flops, wait_for
@@ -58,7 +60,7 @@ class Measurement:
     """Matrix products and convolutions of forward and backward as executed, padding included."""
     flops_per_s: float
     ceiling_flops_per_s: float
-    """Of this machine's matrix product in the same precision, measured in the same run."""
+    """Of this machine's fastest matrix product in the same precision, measured in the same run."""
     waiting: float
     """The share of time spent waiting for the next batch, 0 to 1."""
 
@@ -191,23 +193,55 @@ def _flops_of_each(step: _Step, batches: list[Any]) -> list[float]:
     counted: dict[int, float] = {}
     for batch in batches:
         if id(batch) not in counted:
-            counter = FlopCounterMode(display=False, custom_mapping=_RECURRENT)
-            with torch.no_grad(), counter:
-                step.loss(batch)
-            counted[id(batch)] = float(FORWARD_SHARE * counter.get_total_flops())
+            counted[id(batch)] = float(FORWARD_SHARE * forward_flops(step.task, lambda batch=batch: step.loss(batch)))
     return [counted[id(batch)] for batch in batches]
 
 
-def _recurrent_flops(input_shape: list[int], weights: Any, *_: Any, **__: Any) -> int:
-    """Of a fused recurrent kernel: every weight matrix meets every frame once."""
-    frames = 1
-    for size in input_shape[:-1]:
-        frames *= size
-    return sum(2 * frames * shape[0] * shape[1] for shape in weights if len(shape) == 2)
+def _linear_flops(x: list[int], weight: list[int], *_: Any, **__: Any) -> int:
+    return 2 * math.prod(x) * weight[0]
 
 
-# the counter knows no fused recurrent kernels; on a CPU they are made of products that it counts
-_RECURRENT = {torch.ops.aten._cudnn_rnn: _recurrent_flops}
+_UNCOUNTED = (
+    {torch.ops.mkldnn._linear_pointwise: _linear_flops} if hasattr(torch.ops.mkldnn, "_linear_pointwise") else {}
+)
+"""Operators of ours that torch's counter does not know: oneDNN's matrix product."""
+
+
+def forward_flops(module: nn.Module, run: Callable[[], Any]) -> int:
+    """Count what ``run`` computes with ``module``: matrix products, convolutions, attention; two a multiply-add.
+
+    Recurrent layers run in kernels that show no product to torch's counter: theirs are counted as every weight matrix
+    meeting every frame once.
+    """
+    counter = FlopCounterMode(display=False, custom_mapping=_UNCOUNTED)
+    seen_before: dict[nn.Module, int] = {}
+    hidden = 0
+
+    def enter(layer: nn.Module, arguments: tuple[Any, ...]) -> None:
+        seen_before[layer] = counter.get_total_flops()
+
+    def leave(layer: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
+        nonlocal hidden
+        matrices = sum(2 * parameter.numel() for parameter in layer.parameters() if parameter.dim() == 2)
+        hidden += matrices * _frames_of(arguments) - (counter.get_total_flops() - seen_before[layer])
+
+    with ExitStack() as hooks, torch.no_grad(), counter:
+        for layer in module.modules():
+            if isinstance(layer, nn.RNNBase):
+                hooks.callback(layer.register_forward_pre_hook(enter).remove)
+                hooks.callback(layer.register_forward_hook(leave).remove)
+        run()
+    return counter.get_total_flops() + hidden
+
+
+def _frames_of(arguments: tuple[Any, ...]) -> int:
+    """How many frames a recurrent layer runs over: real ones where it is given packed frames or their lengths."""
+    inputs = arguments[0]
+    if isinstance(inputs, PackedSequence):
+        return len(inputs.data)
+    if len(arguments) > 1 and isinstance(arguments[1], Tensor) and arguments[1].dim() == 1:
+        return int(arguments[1].sum())
+    return inputs.numel() // inputs.shape[-1]
 
 
 def padding_of(batch: Any) -> float:
