@@ -97,10 +97,10 @@ class SpeechToText(Task):
         encodings, lengths = self.encoder(features, lengths)
         return self.decoder(encodings, lengths), lengths
 
-    def _augmented_logits(self, batch: SpeechBatch) -> tuple[Tensor, Tensor]:
+    def _augmented_logits(self, batch: SpeechBatch, batch_idx: int) -> tuple[Tensor, Tensor]:
         if self.augment is None:
             return self.logits(batch.audio, batch.audio_lengths)
-        generator = self.step_generator()
+        generator = self.step_generator(batch_idx)
         audio, audio_lengths = self.augment.wave_batch(batch.audio, batch.audio_lengths, generator)
         features, lengths = self.features(audio, audio_lengths)
         features = self.augment.feature_batch(features, lengths, generator)
@@ -108,7 +108,7 @@ class SpeechToText(Task):
         return self.decoder(encodings, lengths), lengths
 
     def training_step(self, batch: SpeechBatch, batch_idx: int) -> Tensor:
-        logits, lengths = self._augmented_logits(batch)
+        logits, lengths = self._augmented_logits(batch, batch_idx)
         loss: LossSum = self.loss(logits, lengths, batch.tokens, batch.token_lengths)
         if self._logs_this_step():
             self.train_wer.reset()

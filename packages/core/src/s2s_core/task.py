@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from s2s_core.checkpoint import SECTION, assets_of, section_of
+from s2s_core.data.resuming import begin_epoch_cleanly
 from s2s_core.errors import UserError
 from s2s_core.optim.larc import Larc
 from s2s_core.optim.schedules import Schedule
@@ -72,6 +73,7 @@ class Task(Part, LightningModule):
         return optimizer
 
     def on_train_start(self) -> None:
+        begin_epoch_cleanly(self.trainer)
         self._total_steps = int(self.trainer.estimated_stepping_batches) if self.schedule is not None else 0
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -105,17 +107,13 @@ class Task(Part, LightningModule):
         every = getattr(self.trainer, "log_every_n_steps", 1)
         return self.global_step % max(1, every) == 0
 
-    def step_generator(self, stream: int = 0) -> torch.Generator:
-        """A generator for the augmentation of this step: a function of seed, step, micro-batch and rank only."""
-        seed = torch.initial_seed() % (1 << 31)
-        numbers = (seed, self.global_step, self._micro_batch(), self.global_rank, stream)
+    def step_generator(self, batch_idx: int) -> torch.Generator:
+        """A generator for the augmentation of a training batch: a function of seed, step, batch and rank only."""
         mixed = 0
-        for number in numbers:  # a multiplicative hash: neighbouring steps get unrelated seeds
-            mixed = (mixed * 6364136223846793005 + number + 1442695040888963407) % (1 << 63)
-        return torch.Generator().manual_seed(mixed)
-
-    def _micro_batch(self) -> int:
-        return int(self.trainer.fit_loop.epoch_loop.batch_progress.total.ready) if self._trainer is not None else 0
+        for number in (torch.initial_seed() % (1 << 31), self.global_step, batch_idx, self.global_rank):
+            # a linear congruential step each: neighbouring steps get unrelated seeds
+            mixed = ((mixed ^ number) * 6364136223846793005 + 1442695040888963407) % (1 << 64)
+        return torch.Generator().manual_seed(mixed >> 1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         section = section_of(self)

@@ -1,0 +1,80 @@
+"""From nothing to a transcript: makes speech, trains on it, tests and transcribes, and shows the commands it runs."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s2s_core.errors import UserError
+
+if TYPE_CHECKING:
+    from s2s_asr.transcribe import Transcript
+
+SHOWN = 8
+"""Recordings that are transcribed before the reader's eyes."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the whole path once; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="lightning run asr quickstart", description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("runs/quickstart"), help="folder (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of the speech and of the training (default: %(default)s)")
+    options, overrides = parser.parse_known_args(argv)
+    corpus = options.output / "data"
+    run = _free_folder(options.output)
+    if not (corpus / "train.jsonl.gz").is_file():
+        _lightning("prepare", "synthetic", f"--output={corpus}", f"--seed={options.seed}", "--overwrite")
+    manifests = [f"--data.{split}={corpus / f'{split}.jsonl.gz'}" for split in ("train", "validation", "test")]
+    seed = f"--seed_everything={options.seed}"
+    began = time.monotonic()
+    _lightning("fit", "--config", "quickstart", *manifests, f"--output={run}", seed, *overrides)
+    trained_s = time.monotonic() - began
+    checkpoint = run / "checkpoints" / "best.ckpt"
+    _lightning("test", f"--ckpt_path={checkpoint}")
+    print(f"trained in {trained_s:.0f} s")
+    _show_transcripts(checkpoint, corpus / "test.jsonl.gz")
+    return 0
+
+
+def _free_folder(output: Path) -> Path:
+    number = 1
+    while (output / f"run{number}").exists():
+        number += 1
+    return output / f"run{number}"
+
+
+def _lightning(*arguments: str) -> None:
+    from s2s_asr.cli import TASK
+    from s2s_core.cli.main import run_task
+
+    print(f"\n$ lightning run asr {shlex.join(arguments)}", flush=True)
+    status = run_task(TASK, list(arguments), "lightning run asr")
+    if status:
+        raise UserError(f"the command above ended with status {status}")
+
+
+def _show_transcripts(checkpoint: Path, manifest: Path) -> None:
+    from s2s_asr.metrics import ErrorRate
+    from s2s_asr.transcribe import Transcriber
+    from s2s_core.data.speech import read_manifest
+
+    cuts = list(read_manifest(manifest))
+    # evenly over the test set, so that several voices are heard
+    chosen = cuts[:: max(1, len(cuts) // SHOWN)][:SHOWN]
+    files = [Path(cut.recording.sources[0].source) for cut in chosen]
+    print(f"\n$ lightning run asr transcribe --checkpoint {checkpoint} {shlex.join(str(f) for f in files)}")
+    transcriber = Transcriber.load(checkpoint)
+    began = time.monotonic()
+    results: list[Transcript] = transcriber.transcribe(files)
+    elapsed_s = time.monotonic() - began
+    rate = ErrorRate("word")
+    for cut, result in zip(chosen, results, strict=True):
+        reference = cut.supervisions[0].text
+        rate.update([result.text], [reference])
+        print(f"  reference   {reference}\n  hypothesis  {result.text}")
+    spoken_s = sum(result.duration_s for result in results)
+    print(f"WER of these {len(chosen)}: {float(rate.compute()):.1%}; real-time factor {elapsed_s / spoken_s:.4f}")
