@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchaudio.functional import create_dct
 
+from s2s_core.audio.measures import Measures
 from s2s_core.audio.mel import MelScale, mel_filters
 from s2s_core.nn.mask import length_mask
 from s2s_core.part import Part
@@ -113,23 +114,42 @@ class Features(Part, nn.Module, ABC):
             frames = 1 + torch.div(beyond_first + self.hop_samples - 1, self.hop_samples, rounding_mode="floor")
         return torch.where(audio_lengths > 0, frames, 0)
 
-    def forward(self, audio: Tensor, audio_lengths: Tensor) -> tuple[Tensor, Tensor]:
+    @property
+    def needs_whole(self) -> bool:
+        """Whether a frame depends on the whole utterance, through its peak or its mean and deviation."""
+        return self.normalise != "none" or self.spectrum.peak_gain
+
+    def forward(self, audio: Tensor, audio_lengths: Tensor, measures: Measures | None = None) -> tuple[Tensor, Tensor]:
         """Turn audio ``(batch, samples)`` with true lengths ``(batch,)`` into features.
+
+        Args:
+            audio, audio_lengths: the utterances.
+            measures: of the recordings that these are pieces of; without them, an utterance is normalised by itself.
 
         Returns:
             float32 features ``(batch, time, num_features)``, zero after each utterance's end, with ``time`` a multiple
             of ``pad_to``; and the true numbers of frames ``(batch,)``.
         """
-        if audio.size(1) == 0:
-            return audio.new_zeros(len(audio), 0, self.num_features, dtype=torch.float32), audio_lengths
+        lengths = self.output_lengths(audio_lengths)
+        features = self.unnormalised(audio, audio_lengths, None if measures is None else measures.peak)
         with torch.autocast(audio.device.type, enabled=False):
-            lengths = self.output_lengths(audio_lengths)
+            features = self._normalised(features, lengths, measures)
+        return F.pad(features, (0, 0, 0, -features.size(1) % self.pad_to)), lengths
+
+    def unnormalised(self, audio: Tensor, audio_lengths: Tensor, peak: Tensor | None = None) -> Tensor:
+        """Features ``(batch, time, num_features)`` before mean and deviation are removed; anything past the ends.
+
+        Args:
+            audio, audio_lengths: the utterances.
+            peak: ``(batch,)`` to divide by where there is ``peak_gain``; each utterance's own if not given.
+        """
+        if audio.size(1) == 0:
+            return audio.new_zeros(len(audio), 0, self.num_features, dtype=torch.float32)
+        with torch.autocast(audio.device.type, enabled=False):
             frames = int(self.output_lengths(torch.tensor(audio.size(1))))
-            signal = self._condition(audio.float(), audio_lengths)
+            signal = self._condition(audio.float(), audio_lengths, peak)
             rows = max(1, _CPU_CHUNK_SAMPLES // audio.size(1)) if audio.device.type == "cpu" else len(audio)
-            features = torch.cat([self._from_power(self._power(part, frames)) for part in signal.split(rows)])
-            features = self._normalised(features, lengths)
-            return F.pad(features, (0, 0, 0, -frames % self.pad_to)), lengths
+            return torch.cat([self._from_power(self._power(part, frames)) for part in signal.split(rows)])
 
     @abstractmethod
     def _from_power(self, power: Tensor) -> Tensor:
@@ -148,11 +168,12 @@ class Features(Part, nn.Module, ABC):
             self._constants[device] = {key: tensor.to(device, torch.float32) for key, tensor in made.items()}
         return self._constants[device][name]
 
-    def _condition(self, audio: Tensor, audio_lengths: Tensor) -> Tensor:
+    def _condition(self, audio: Tensor, audio_lengths: Tensor, peak: Tensor | None) -> Tensor:
         mask = length_mask(audio_lengths, audio.size(1))
         signal = audio.masked_fill(~mask, 0.0)
         if self.spectrum.peak_gain:
-            signal = signal / (signal.abs().amax(dim=1, keepdim=True) + _PEAK_EPSILON)
+            peak = signal.abs().amax(dim=1) if peak is None else peak
+            signal = signal / (peak[:, None] + _PEAK_EPSILON)
         if self.dither > 0 and self.training:
             signal = signal + self.dither * torch.randn_like(signal)
         if self.spectrum.pre_emphasis:
@@ -172,10 +193,13 @@ class Features(Part, nn.Module, ABC):
     def _log(self, power: Tensor) -> Tensor:
         return power.clamp(min=self.spectrum.log_floor).log()
 
-    def _normalised(self, features: Tensor, lengths: Tensor) -> Tensor:
+    def _normalised(self, features: Tensor, lengths: Tensor, measures: Measures | None) -> Tensor:
         mask = length_mask(lengths, features.size(1))[:, :, None]
         if self.normalise == "none":
             return features.masked_fill(~mask, 0.0)
+        if measures is not None:
+            deviation = measures.deviation[:, None].clamp(min=_SMALLEST_DEVIATION)
+            return ((features - measures.mean[:, None]) / deviation).masked_fill(~mask, 0.0)
         axes = (1, 2) if self.normalise == "utterance" else (1,)
         count = lengths[:, None, None].clamp(min=1) * (features.size(2) if self.normalise == "utterance" else 1)
         mean = features.masked_fill(~mask, 0.0).sum(axes, keepdim=True) / count
