@@ -104,7 +104,7 @@ def test_the_dense_residual_adds_every_block_input(batch):
     features, lengths = batch[0].double()[:1], batch[1][:1]
 
     def conv(layer, x, padding=0, stride=1):
-        return nn.functional.conv1d(x, layer.conv.weight, layer.conv.bias, stride, padding)
+        return nn.functional.conv1d(x, layer.conv.weight.mT, layer.conv.bias, stride, padding)
 
     a = conv(first.layers[0], features.transpose(1, 2), 2, 2).relu()
     b = (conv(one.layers[1], conv(one.layers[0], a, 2).relu(), 2) + conv(one.residuals[0], a)).relu()

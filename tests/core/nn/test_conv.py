@@ -11,14 +11,14 @@ LENGTHS = [11, 4, 1, 8]
 
 def by_hand(x, weight, bias, stride, dilation, depthwise):
     """One sequence ``(time, channels)``: the sum over taps, frame by frame."""
-    taps, reach = weight.shape[2], weight.shape[2] // 2 * dilation
+    taps, reach = weight.shape[1], weight.shape[1] // 2 * dilation
     rows = []
     for centre in range(0, len(x), stride):
         total = torch.zeros(weight.shape[0], dtype=x.dtype) if bias is None else bias.clone()
         for tap in range(taps):
             at = centre - reach + tap * dilation
             if 0 <= at < len(x):
-                total = total + (weight[:, 0, tap] * x[at] if depthwise else weight[:, :, tap] @ x[at])
+                total = total + (weight[:, tap] * x[at] if depthwise else weight[:, tap] @ x[at])
         rows.append(total)
     return torch.stack(rows)
 

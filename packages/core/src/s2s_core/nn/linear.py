@@ -1,0 +1,61 @@
+"""Matrix products for training on the host, where oneDNN's are faster than the BLAS that torch calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+ONEDNN_MIN_ELEMENTS = 1 << 14
+"""Below this many elements of the smaller operand the call costs more than the product."""
+
+
+def cast_for_autocast(*tensors: Tensor | None) -> list[Tensor | None]:
+    """Cast float32 tensors to autocast's type where it is on, as torch does on entry to a product or convolution."""
+    device = next(t for t in tensors if t is not None).device.type
+    if not torch.is_autocast_enabled(device):
+        return list(tensors)
+    dtype = torch.get_autocast_dtype(device)
+    return [t.to(dtype) if t is not None and t.is_floating_point() and t.dtype != torch.float64 else t for t in tensors]
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """``x @ weight.T + bias`` over the last axis of ``(rows, time, in)`` with ``weight`` ``(out, in)``.
+
+    In float32 on the host the three products of a training step go to oneDNN: torch's own float32 product is MKL's,
+    which leaves half of the vector width idle on AMD processors.
+    """
+    if x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
+        return F.linear(x, weight, bias)
+    y = _Linear.apply(x.reshape(-1, x.shape[-1]), weight)
+    y = y if bias is None else y + bias
+    return y.view(*x.shape[:-1], -1)
+
+
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """``a @ b.T`` of matrices on the host, either of them possibly transposed; not differentiable."""
+    small = min(a.numel(), b.numel()) < ONEDNN_MIN_ELEMENTS
+    if a.dtype != torch.float32 or small or not torch.backends.mkldnn.is_available():
+        return a @ b.T
+    return torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], "")
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return product(x, weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grads: Tensor
+    ) -> tuple[Tensor | None, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        grad = grads[0].contiguous()
+        grad_x = product(grad, weight.T) if ctx.needs_input_grad[0] else None
+        grad_weight = product(grad.T, x.T) if ctx.needs_input_grad[1] else None
+        return grad_x, grad_weight
