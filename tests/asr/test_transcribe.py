@@ -26,7 +26,7 @@ RATE, HOP, WINDOW, STRIDE, KERNEL = 16_000, 160, 400, 2, 11
 class Frames(nn.Module):
     """Log energies of a few bands in centred frames, with no normalisation: what a frame sees is bounded."""
 
-    num_features, sample_rate_hz, hop_ms = 12, RATE, 10.0
+    num_features, sample_rate_hz, hop_ms, hop_samples, needs_whole = 12, RATE, 10.0, HOP, False
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,8 @@ class Frames(nn.Module):
     def output_lengths(self, audio_lengths: Tensor) -> Tensor:
         return torch.div(audio_lengths + HOP - 1, HOP, rounding_mode="floor")
 
-    def forward(self, audio: Tensor, audio_lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, audio: Tensor, audio_lengths: Tensor, measures=None) -> tuple[Tensor, Tensor]:
+        assert measures is None
         lengths = self.output_lengths(audio_lengths)
         padded = F.pad(audio, (WINDOW // 2, WINDOW + HOP))
         features = (padded.unfold(1, WINDOW, HOP) @ self.bands).square().add(1e-3).log()[:, : int(lengths.max())]

@@ -7,11 +7,10 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -39,14 +38,14 @@ class Waveform(NamedTuple):
 
 @dataclass(frozen=True)
 class Recording:
-    """Audio to be read once, when its turn comes."""
+    """Audio to be read when its turn comes."""
 
     name: str
     sample_rate_hz: int
     duration_s: float
     """What the header says; what is read may differ where a format only estimates its length."""
     read: Callable[[], Iterator[np.ndarray]]
-    """Yields blocks ``(samples, channels)`` or ``(samples,)``."""
+    """Each call reads anew and yields blocks ``(samples, channels)`` or ``(samples,)``."""
 
     def blocks(self, sample_rate_hz: int) -> Iterator[Tensor]:
         """Yield mono blocks ``(samples,)`` of float32 at the given rate.
@@ -122,40 +121,35 @@ def open_recording(path: str | Path) -> Recording:
     """
     if str(path) == STANDARD_INPUT:
         return _standard_input()
-    return _from_header(str(path), lambda: nullcontext(path))
+    rate, duration_s = _header(str(path), path)
+    return Recording(str(path), rate, duration_s, lambda: _read(str(path), path))
 
 
 def _standard_input() -> Recording:
     # libsndfile needs to seek, and a long recording has no place in memory
-    spool = tempfile.TemporaryFile()  # noqa: SIM115 - lives until it has been read
+    spool = tempfile.NamedTemporaryFile(prefix="s2s-")  # noqa: SIM115 - removed with the recording, which holds it
     shutil.copyfileobj(sys.stdin.buffer, spool)
-
-    def opener() -> AbstractContextManager[BinaryIO]:
-        spool.seek(0)
-        return nullcontext(spool)
-
-    return _from_header("standard input", opener)
+    spool.flush()
+    name = "standard input"
+    rate, duration_s = _header(name, spool.name)
+    return Recording(name, rate, duration_s, lambda: _read(name, spool.name))
 
 
-Opener = Callable[[], AbstractContextManager[str | Path | BinaryIO]]
-
-
-def _from_header(name: str, opener: Opener) -> Recording:
-    with opener() as source, _sound_file(name, source) as file:
+def _header(name: str, path: str | Path) -> tuple[int, float]:
+    with _sound_file(name, path) as file:
         check_wav_is_whole(file, name)
-        rate, duration_s = file.samplerate, file.frames / file.samplerate
-    return Recording(name, rate, duration_s, lambda: _read(name, opener))
+        return file.samplerate, file.frames / file.samplerate
 
 
-def _read(name: str, opener: Opener) -> Iterator[np.ndarray]:
-    with opener() as source, _sound_file(name, source) as file:
+def _read(name: str, path: str | Path) -> Iterator[np.ndarray]:
+    with _sound_file(name, path) as file:
         size = int(BLOCK_S * file.samplerate)
         done = 0
         while True:
             try:
                 block = file.read(size, dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
-                raise UserError(f"{name}: {unreadable_reason(source, error)}, past {_s(done, file)}") from None
+                raise UserError(f"{name}: {unreadable_reason(path, error)}, past {_s(done, file)}") from None
             if not len(block):
                 break
             done += len(block)
@@ -168,8 +162,8 @@ def _s(samples: int, file: soundfile.SoundFile) -> str:
     return f"{samples / file.samplerate:.2f} s"
 
 
-def _sound_file(name: str, source: str | Path | BinaryIO) -> soundfile.SoundFile:
+def _sound_file(name: str, path: str | Path) -> soundfile.SoundFile:
     try:
-        return soundfile.SoundFile(source)
+        return soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
-        raise UserError(f"{name}: {unreadable_reason(source, error)}") from None
+        raise UserError(f"{name}: {unreadable_reason(path, error)}") from None

@@ -17,6 +17,7 @@ from s2s_asr.audio_input import Recording, Waveform, from_waveform, open_recordi
 from s2s_asr.chunks import Chunk, ChunkPlan, plan_chunks, samples_per_frame
 from s2s_asr.decoders.ctc import CtcDecoder, TokenSpan
 from s2s_asr.words import Word, join_spans, words_of
+from s2s_core.audio.measures import Measures, measure
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ class Transcriber:
 
     Recordings of similar length share a batch, so that little is padded; the result of one does not depend on the
     others. A recording longer than ``chunk_s`` is read from disk piece by piece and recognised in chunks that overlap
-    by ``overlap_s``. The frames of a chunk fall where those of the whole recording would, each chunk gives up half the
-    overlap to its neighbour, and repeats are merged across the seam: the text is that of the unchunked recording
-    wherever half the overlap covers what the encoder sees around a frame. Two things do see further: recurrent layers,
-    and features normalised per utterance, whose mean and deviation are then a chunk's.
+    by ``overlap_s``. The frames of a chunk fall where those of the whole recording would, its features are normalised
+    with the peak, mean and deviation of the whole (for which such a recording is read twice more), each chunk gives up
+    half the overlap to its neighbour, and repeats are merged across the seam: the text is that of the unchunked
+    recording wherever half the overlap covers what the encoder sees around a frame. Only recurrent layers see further.
 
     Args:
         task: in evaluation mode, on its device.
@@ -72,6 +73,7 @@ class Transcriber:
         self.task = task.eval()
         self.decoder = task.decoder
         self.precision = precision
+        self.device = next(task.encoder.parameters()).device
         self.sample_rate_hz = task.features.sample_rate_hz
         self.frame_samples = samples_per_frame(self._frames_of, self.sample_rate_hz)
 
@@ -140,7 +142,8 @@ class Transcriber:
         jobs = (self._open(index, source) for index, source in enumerate(sources))
         for group in _groups(jobs, BATCHES_AHEAD * batch_seconds):
             longest_first = sorted(group, key=lambda job: -job.duration_s)
-            for batch in _batches(longest_first, plan, self.sample_rate_hz, batch_seconds):
+            pieces = (piece for job in longest_first for piece in self._pieces(job, plan))
+            for batch in _batches(pieces, int(batch_seconds * self.sample_rate_hz)):
                 self._recognise(batch)
                 if progress is not None:
                     progress(sum(piece.new_samples for piece in batch) / self.sample_rate_hz)
@@ -160,12 +163,40 @@ class Transcriber:
     def _frames_of(self, samples: Tensor) -> Tensor:
         return self.task.encoder.output_lengths(self.task.features.output_lengths(samples))
 
+    def _pieces(self, job: _Job, plan: ChunkPlan) -> Iterator[_Piece]:
+        """Yield what there is to recognise; a reading error ends it and is kept."""
+        if job.recording is None:
+            return
+        try:
+            for chunk in plan.cut(job.recording.blocks(self.sample_rate_hz)):
+                in_parts = chunk.keep_to is not None
+                if in_parts and job.measures is None and self.task.features.needs_whole:
+                    job.measures = self._measured(job.recording, plan)
+                end = chunk.first_frame * plan.frame_samples + len(chunk.audio)
+                piece = _Piece(job, chunk, end - job.samples)
+                job.samples = end
+                yield piece
+        except UserError as error:
+            job.error = error
+
+    @torch.inference_mode()
+    def _measured(self, recording: Recording, plan: ChunkPlan) -> Measures:
+        per_frame = plan.frame_samples // self.task.features.hop_samples
+
+        def pieces() -> Iterator[tuple[Tensor, slice]]:
+            for chunk in plan.cut(recording.blocks(self.sample_rate_hz)):
+                keep_to = None if chunk.keep_to is None else chunk.keep_to * per_frame
+                yield chunk.audio.to(self.device), slice(chunk.keep_from * per_frame, keep_to)
+
+        return measure(self.task.features, pieces)
+
     @torch.inference_mode()
     def _recognise(self, batch: list[_Piece]) -> None:
-        device = next(self.task.encoder.parameters()).device
+        device = self.device
         lengths = torch.tensor([len(piece.chunk.audio) for piece in batch], device=device)
         audio = pad_sequence([piece.chunk.audio for piece in batch], batch_first=True).to(device)
-        features, lengths = self.task.features(audio, lengths)
+        measures = [piece.job.measures for piece in batch if piece.job.measures is not None]
+        features, lengths = self.task.features(audio, lengths, Measures.stack(measures) if measures else None)
         with self._autocast(device.type):
             encodings, lengths = self.task.encoder(features, lengths)
             logits = self.decoder(encodings, lengths)
@@ -196,24 +227,13 @@ class _Job:
     recording: Recording | None
     error: UserError | None = None
     samples: int = 0
+    measures: Measures | None = None
+    """Of the whole recording, if it comes in several pieces and the features depend on the whole."""
     spans: list[TokenSpan] = field(default_factory=list)
 
     @property
     def duration_s(self) -> float:
         return 0.0 if self.recording is None else self.recording.duration_s
-
-    def pieces(self, plan: ChunkPlan, sample_rate_hz: int) -> Iterator[_Piece]:
-        """Yield what there is to recognise; a reading error ends it and is kept."""
-        if self.recording is None:
-            return
-        try:
-            for chunk in plan.cut(self.recording.blocks(sample_rate_hz)):
-                end = chunk.first_frame * plan.frame_samples + len(chunk.audio)
-                piece = _Piece(self, chunk, end - self.samples)
-                self.samples = end
-                yield piece
-        except UserError as error:
-            self.error = error
 
 
 class _Piece(NamedTuple):
@@ -236,15 +256,17 @@ def _groups(jobs: Iterable[_Job], seconds: float) -> Iterator[list[_Job]]:
         yield group
 
 
-def _batches(
-    jobs: Iterable[_Job], plan: ChunkPlan, sample_rate_hz: int, batch_seconds: float
-) -> Iterator[list[_Piece]]:
-    """Fill batches with pieces as they come, up to ``batch_seconds`` with padding, and at least one."""
+def _batches(pieces: Iterable[_Piece], most_samples: int) -> Iterator[list[_Piece]]:
+    """Fill batches with pieces as they come, up to ``most_samples`` with padding, and at least one.
+
+    Pieces with measures and pieces without, which are normalised by themselves, do not mix.
+    """
     batch: list[_Piece] = []
     longest = 0
-    for piece in (piece for job in jobs for piece in job.pieces(plan, sample_rate_hz)):
+    for piece in pieces:
         longer = max(longest, len(piece.chunk.audio))
-        if batch and longer * (len(batch) + 1) > batch_seconds * sample_rate_hz:
+        mixes = bool(batch) and (batch[0].job.measures is None) != (piece.job.measures is None)
+        if batch and (mixes or longer * (len(batch) + 1) > most_samples):
             yield batch
             batch, longer = [], len(piece.chunk.audio)
         batch.append(piece)
