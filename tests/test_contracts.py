@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from s2s_core import testing
+from s2s_core.nn.frames import PackedFrames, PaddedFrames, frame_layout
 
 FRAMES = [41, 64, 23, 50, 2]
 SECONDS = [0.31, 0.5, 0.12, 0.4]
@@ -78,6 +79,8 @@ def layout(request, monkeypatch):
     """The layout of frames that a CPU works in, and the one that an accelerator does."""
     if request.param == "padded":
         monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    chosen = frame_layout(torch.tensor([1]), 1)
+    assert isinstance(chosen, PackedFrames if request.param == "packed" else PaddedFrames)
     return request.param
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -40,6 +41,7 @@ def main(task: TaskInfo, argv: list[str]) -> int:
 
     from s2s_core.cli.measuring import Effort, measure
 
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # it tells of every seed
     device = _device(asked.device)
     effort = Effort(asked.steps, asked.warmup, asked.budget)
     results = []
