@@ -14,6 +14,7 @@ from s2s_core.errors import UserError
 from s2s_core.text.tokenizers import Tokenizer
 
 _SUBSTITUTES = 32
+"""Utterances tried in place of a batch that cannot be read."""
 
 
 class Utterances(Dataset[Loaded[SpeechBatch]]):
@@ -54,7 +55,7 @@ class Utterances(Dataset[Loaded[SpeechBatch]]):
         if not found and self.substitute:
             found = self._substitute(indices[0])
             if not found:
-                failures.append(f"{_SUBSTITUTES} utterances in a row cannot be read; the last: {failures[-1]}")
+                return Loaded(None, fatal=f"no utterance of a batch can be read, nor any after it; {failures[-1]}")
         return Loaded(self._collate(found) if found else None, failures)
 
     def _readable(self, indices: list[int], failures: list[str]) -> list[tuple[CutInfo, Tensor]]:

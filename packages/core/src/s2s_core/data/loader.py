@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from s2s_core.data.sampling import BucketBatchSampler
+from s2s_core.errors import UserError
 
 Batch = TypeVar("Batch")
 
@@ -23,6 +24,8 @@ class Loaded(Generic[Batch]):
     batch: Batch | None
     """A dataclass; None if no item could be loaded."""
     failures: list[str] = field(default_factory=list)
+    fatal: str | None = None
+    """Why loading cannot go on, if it cannot."""
 
     def pin_memory(self) -> Loaded[Batch]:
         """Called by torch's pinning thread, which does not look into dataclasses."""
@@ -85,11 +88,18 @@ class ResumableLoader(Generic[Batch]):
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[Batch]:
+        """Batches from the sampler's position to the end of its epoch.
+
+        Raises:
+            UserError: what the dataset says is fatal.
+        """
         epoch, done = self.sampler.epoch, self.sampler.start
         self._handed_over = (epoch, done)
         for loaded in self._loader:
             done += 1
             self._handed_over = (epoch, done)
+            if loaded.fatal is not None:
+                raise UserError(loaded.fatal)
             if loaded.failures and self._on_failures is not None:
                 self._on_failures(loaded.failures)
             if done == len(self) and self._on_epoch_end is not None:
@@ -114,10 +124,10 @@ class ResumableLoader(Generic[Batch]):
         """Take up a position of `state_dict`.
 
         Raises:
-            ValueError: if it lies within an epoch that was planned from other data, budget, seed or world size.
+            UserError: if it lies within an epoch that was planned from other data, budget, seed or world size.
         """
         if state["batches"] and state["plan"] != self._fingerprint():
-            raise ValueError(
+            raise UserError(
                 "the checkpoint was written in the middle of an epoch over other batches: resume it with the same "
                 "training data, batch size, seed and number of processes, or from the end of an epoch"
             )
