@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
 from torch.optim import Optimizer
 
 from s2s_core.checkpoint import SECTION, assets_of, section_of
@@ -95,10 +96,16 @@ class Task(Part, LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
+        gradients = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         if self._logs_this_step():
-            norm = torch.nn.utils.get_total_norm([p.grad for p in self.parameters() if p.grad is not None])
+            norm = get_total_norm([p.grad for p in gradients if p.grad is not None])
             self.log_dict({"train/grad_norm": norm, "train/lr": optimizer.param_groups[0]["lr"]})
-        self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif gradient_clip_val:
+            # Lightning refuses to clip for any fused optimizer under autocast, which is right only with scaled gradients
+            clip = clip_grad_value_ if gradient_clip_algorithm == "value" else clip_grad_norm_
+            clip(gradients, gradient_clip_val)
         if self.larc is not None:
             self.larc(optimizer)
 

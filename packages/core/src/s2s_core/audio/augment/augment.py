@@ -39,7 +39,7 @@ class FeatureAugment(Part, ABC):
 
 
 class Augment(Part):
-    """Applies augmentations in the order given.
+    """Applies augmentations in the order given, in the precision of what they are given, autocast or not.
 
     Args:
         wave: what is done to waveforms.
@@ -52,14 +52,16 @@ class Augment(Part):
 
     def wave_batch(self, audio: Tensor, audio_lengths: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         """Apply the changes of waveforms: see `WaveAugment`."""
-        for change in self.wave:
-            audio, audio_lengths = change(audio, audio_lengths, generator)
+        with torch.autocast(audio.device.type, enabled=False):
+            for change in self.wave:
+                audio, audio_lengths = change(audio, audio_lengths, generator)
         return audio, audio_lengths
 
     def feature_batch(self, features: Tensor, lengths: Tensor, generator: Generator) -> Tensor:
         """Apply the changes of features: see `FeatureAugment`."""
-        for change in self.features:
-            features = change(features, lengths, generator)
+        with torch.autocast(features.device.type, enabled=False):
+            for change in self.features:
+                features = change(features, lengths, generator)
         return features
 
 
