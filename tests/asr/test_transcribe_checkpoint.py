@@ -3,6 +3,8 @@
 import io
 import json
 import re
+import subprocess
+import sys
 from functools import partial
 from types import SimpleNamespace
 
@@ -76,6 +78,12 @@ def test_load_rebuilds_the_recogniser(checkpoint, speech):
     (result,) = transcriber.transcribe(speech[:1])
     assert result.id == speech[0]
     assert len(result.words) > 5
+
+
+def test_the_package_offers_it_without_importing_torch_first():
+    code = "import sys, s2s_asr; assert 'torch' not in sys.modules; print(s2s_asr.Transcriber.__module__)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "s2s_asr.transcribe"
 
 
 def test_load_names_what_it_cannot_use(checkpoint, tmp_path):

@@ -1,3 +1,18 @@
 """Speech recognition."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from s2s_asr.transcribe import Transcriber as Transcriber
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Transcriber":  # on demand: it brings torch, and `--help` should not
+        from s2s_asr.transcribe import Transcriber
+
+        return Transcriber
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -37,6 +37,9 @@ class CtcLoss(Loss):
     hides a diverging model from its loss scaler. Here only the infeasible are zeroed, loss and gradient: a NaN or an
     infinity that comes from the logits reaches the total.
 
+    On a GPU torch copies the lengths to the host, which waits for the forward pass, and adds up the gradient in no
+    fixed order: ``deterministic: true`` refuses it there.
+
     Args:
         infeasible: ``"zero"`` leaves infeasible targets out of the total; ``"raise"`` refuses the batch, at the price
             of a host-device synchronisation a step.
