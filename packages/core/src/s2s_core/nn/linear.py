@@ -38,7 +38,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def product(a: Tensor, b: Tensor) -> Tensor:
     """``a @ b.T`` of matrices on the host, either of them possibly transposed; not differentiable."""
     small = min(a.numel(), b.numel()) < ONEDNN_MIN_ELEMENTS
-    if a.dtype != torch.float32 or small or not torch.backends.mkldnn.is_available():
+    # oneDNN takes views with gaps, as a strided convolution makes, to a reference kernel some 500 times slower
+    dense = all(matrix.is_contiguous() or matrix.T.is_contiguous() for matrix in (a, b))
+    if a.dtype != torch.float32 or small or not dense or not torch.backends.mkldnn.is_available():
         return a @ b.T
     return torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], "")
 
