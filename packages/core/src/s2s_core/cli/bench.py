@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -40,8 +39,9 @@ def main(task: TaskInfo, argv: list[str]) -> int:
     import torch
 
     from s2s_core.cli.measuring import Effort, measure
+    from s2s_core.cli.runs import quiet_lightning
 
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # it tells of every seed
+    quiet_lightning()
     device = _device(asked.device)
     effort = Effort(asked.steps, asked.warmup, asked.budget)
     results = []

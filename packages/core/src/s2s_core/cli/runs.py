@@ -29,7 +29,7 @@ NOTES_SHOWN = 20
 
 def train(task: TaskInfo, argv: list[str]) -> int:
     """Train as the arguments say; returns the exit status."""
-    _quiet_lightning()
+    quiet_lightning()
     resolved = resolve_config_arguments(argv, task.package)
     asked = _peek(argv)
     folder = _run_folder(asked)
@@ -59,7 +59,7 @@ def train(task: TaskInfo, argv: list[str]) -> int:
 @contextmanager
 def evaluation(task: TaskInfo, argv: list[str]) -> Iterator[tuple[TaskCLI, str]]:
     """Build a checkpoint's task, its data as trained with unless the arguments say otherwise, and a trainer."""
-    _quiet_lightning()
+    quiet_lightning()
     resolved = resolve_config_arguments(argv, task.package)
     asked = _peek(argv)
     if asked.ckpt_path is None:
@@ -166,7 +166,8 @@ def _user_errors() -> Iterator[None]:
         raise UserError(" ".join(str(error).split())) from error
 
 
-def _quiet_lightning() -> None:
+def quiet_lightning() -> None:
+    """Keep Lightning to warnings."""
     # its start-up lines repeat what _announce says, and its tips advertise
     for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
