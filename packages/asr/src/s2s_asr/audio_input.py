@@ -17,7 +17,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from s2s_core.data.audio_files import check_wav_is_whole, unreadable_reason
+from s2s_core.data.audio_files import check_is_whole, unreadable_reason
 from s2s_core.errors import UserError
 
 STANDARD_INPUT = "-"
@@ -137,7 +137,7 @@ def _standard_input() -> Recording:
 
 def _header(name: str, path: str | Path) -> tuple[int, float]:
     with _sound_file(name, path) as file:
-        check_wav_is_whole(file, name)
+        check_is_whole(file, name)
         return file.samplerate, file.frames / file.samplerate
 
 

@@ -58,11 +58,12 @@ def _lightning(*arguments: str) -> None:
 
 
 def _show_transcripts(checkpoint: Path, manifest: Path) -> None:
+    from lhotse import CutSet
+
     from s2s_asr.metrics import ErrorRate
     from s2s_asr.transcribe import Transcriber
-    from s2s_core.data.speech import read_manifest
 
-    cuts = list(read_manifest(manifest))
+    cuts = list(CutSet.from_file(manifest))
     # evenly over the test set, so that several voices are heard
     chosen = cuts[:: max(1, len(cuts) // SHOWN)][:SHOWN]
     files = [Path(cut.recording.sources[0].source) for cut in chosen]

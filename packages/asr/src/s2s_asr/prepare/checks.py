@@ -107,6 +107,8 @@ def check_row(row: Row, options: CheckOptions) -> Utterance | Rejected:
 def _inspect(row: Row, decode: bool) -> AudioInfo:
     if row.cut is None:
         return inspect_audio(Path(row.audio), decode)
+    if row.audio.is_file():
+        inspect_audio(row.audio, decode=False)  # a recipe takes what there is of a truncated file for the whole
     rate = int(row.cut["recording"]["sampling_rate"])
     channels = 1 if isinstance(row.cut["channel"], int) else len(row.cut["channel"])
     samples = len(read_cut(row.cut, rate)) if decode else round(row.cut["duration"] * rate)

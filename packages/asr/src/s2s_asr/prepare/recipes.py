@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import tempfile
+import traceback
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -26,9 +27,16 @@ def read_lhotse_recipe(name: str, source: Path) -> Iterator[Row | Rejected]:
         try:
             manifests = recipe(source, **keywords)
         except Exception as error:  # recipes raise whatever they meet
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise UserError(f"{source}: Lhotse's recipe {name!r} failed: {reason}") from None
+            raise UserError(f"{source}: Lhotse's recipe {name!r} failed: {_reason(error)}") from None
         yield from _rows(manifests, "")
+
+
+def _reason(error: Exception) -> str:
+    message = " ".join(str(error).split())
+    if message:
+        return message
+    last = traceback.extract_tb(error.__traceback__)[-1]  # recipes assert without a word
+    return f"{last.line} (line {last.lineno} of {Path(last.filename).name})"
 
 
 def _recipe(name: str) -> Any:

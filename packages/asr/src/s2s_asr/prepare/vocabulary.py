@@ -31,6 +31,6 @@ def train_sentencepiece(texts: Iterable[str], size: int, model_file: Path) -> No
             minloglevel=2,
         )
     except RuntimeError as error:
-        reason = " ".join(str(error).split()).rpartition(") ")[2] or str(error)
+        reason = " ".join(str(error).split()).rpartition("] ")[2]
         raise UserError(f"--sentencepiece {size}: {reason}") from None
     model_file.write_bytes(model.getvalue())

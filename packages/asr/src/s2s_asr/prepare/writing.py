@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -37,7 +38,7 @@ def all_or_nothing(output: Path, overwrite: bool) -> Iterator[Path]:
     try:
         yield scratch
         if (output / SUMMARY_FILE).is_file():
-            for name in json.loads((output / SUMMARY_FILE).read_text())["files"]:
+            for name in json.loads((output / SUMMARY_FILE).read_text(encoding="utf-8"))["files"]:
                 _remove(output / name)
         # the summary comes last: where it is, everything is
         for path in sorted(scratch.iterdir(), key=lambda path: path.name == SUMMARY_FILE):
@@ -77,6 +78,7 @@ def write_split(folder: Path, split: str, utterances: Sequence[Utterance], shar_
     from lhotse.audio.backend import audio_backend
 
     name = f"{split}-shar"
+    (folder / name).mkdir()
     with audio_backend("LibsndfileBackend"):  # Lhotse's default goes through torchaudio
         cuts = CutSet.from_cuts(map(to_cut, utterances))
         cuts.to_shar(folder / name, fields={"recording": "flac"}, shard_size=shar_size, verbose=False)
@@ -91,7 +93,7 @@ def to_cut(utterance: Utterance) -> Cut:
 
     row, audio = utterance.row, utterance.audio
     if row.cut is not None:
-        cut = deserialize_item(row.cut)
+        cut = deserialize_item(copy.deepcopy(row.cut))  # it takes the dict apart
         return fastcopy(cut, id=row.id, supervisions=[fastcopy(cut.supervisions[0], text=utterance.text)])
     channels = list(range(audio.channels))
     channel = 0 if audio.channels == 1 else channels
@@ -134,4 +136,6 @@ def write_rejected(folder: Path, rejected: Sequence[Rejected]) -> None:
 
 def write_summary(folder: Path, summary: Summary) -> None:
     """Write the figures as JSON."""
-    (folder / SUMMARY_FILE).write_text(json.dumps(asdict(summary), indent=2, ensure_ascii=False) + "\n")
+    (folder / SUMMARY_FILE).write_text(
+        json.dumps(asdict(summary), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )

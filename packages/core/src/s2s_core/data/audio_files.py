@@ -24,6 +24,7 @@ AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".
 _TOLERANCE_S = 0.1
 """MP3 encoders pad: a file may decode to this much less than its header or manifest promises."""
 
+_OGG_CUT_SHORT = ("Last page lacks an end-of-stream bit", "Junk after the last page")
 _WAV_DATA_CHUNK = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
 _STREAMED_SIZE = 0x7FFFF000
 """Programs that write WAV to a pipe do not know the size and put a number from here up."""
@@ -91,7 +92,7 @@ def inspect_audio(path: str | Path, decode: bool = True) -> AudioInfo:
     """
     try:
         with soundfile.SoundFile(_openable(path)) as file:
-            check_wav_is_whole(file, str(path))
+            check_is_whole(file, str(path))
             samples = len(_read_samples(file, 0.0, None, str(path))) if decode else file.frames
             if not samples:
                 raise UserError(f"{path}: empty: the file holds no samples")
@@ -123,7 +124,7 @@ def _read_samples(file: soundfile.SoundFile, start_s: float, duration_s: float |
         raise UserError(f"{name}: asked to start at {start_s:g} s, the file lasts {file.frames / rate:g} s")
     expected = file.frames - first if duration_s is None else round(duration_s * rate)
     if duration_s is None:
-        check_wav_is_whole(file, name)
+        check_is_whole(file, name)
     if first:
         file.seek(first)
     samples = file.read(expected, dtype="float32", always_2d=True)
@@ -136,10 +137,15 @@ def _read_samples(file: soundfile.SoundFile, start_s: float, duration_s: float |
     return samples
 
 
-def check_wav_is_whole(file: soundfile.SoundFile, name: str) -> None:
-    """Raise UserError if an open WAV file holds fewer samples than its header promises."""
-    # libsndfile takes the file's size over the header's; only its log tells
-    mismatch = _WAV_DATA_CHUNK.search(file.extra_info) if file.format == "WAV" else None
+def check_is_whole(file: soundfile.SoundFile, name: str) -> None:
+    """Raise UserError if an open WAV or Ogg file ends before its time.
+
+    libsndfile takes what there is of such a file for the whole; only its log tells.
+    """
+    log = file.extra_info
+    if file.format in ("OGG", "OGA") and all(line in log for line in _OGG_CUT_SHORT):
+        raise UserError(f"{name}: truncated: the last page is cut short, after {file.frames / file.samplerate:.2f} s")
+    mismatch = _WAV_DATA_CHUNK.search(log) if file.format == "WAV" else None
     if mismatch:
         promised, present = int(mismatch[1]), int(mismatch[2])
         if present < promised < _STREAMED_SIZE:

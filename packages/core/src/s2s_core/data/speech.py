@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import io
 import json
@@ -121,7 +122,7 @@ def _text(data: dict[str, Any]) -> str:
 def _cut(data: dict[str, Any]) -> Any:
     from lhotse.serialization import deserialize_item
 
-    return deserialize_item(data)
+    return deserialize_item(copy.deepcopy(data))  # it takes the dict apart
 
 
 def _manifest_rows(path: Path) -> Iterator[_Row]:
@@ -217,6 +218,12 @@ def _read_member(data: dict[str, Any], member: _TarMember, sample_rate_hz: int) 
     return audio
 
 
+def _source_names(data: dict[str, Any]) -> list[str]:
+    cuts = [track["cut"] for track in data["tracks"]] if "tracks" in data else [data]
+    sources = [source for cut in cuts for source in (cut.get("recording") or {}).get("sources", [])]
+    return [str(source["source"]) if source["type"] == "file" else source["type"] for source in sources]
+
+
 def _read_with_lhotse(data: dict[str, Any], sample_rate_hz: int) -> Tensor:
     import torch
     from lhotse.audio.backend import audio_backend
@@ -226,7 +233,8 @@ def _read_with_lhotse(data: dict[str, Any], sample_rate_hz: int) -> Tensor:
         with audio_backend("LibsndfileBackend"):  # Lhotse's default goes through torchaudio.load
             samples = cut.load_audio()
     except Exception as error:  # decoders and readers of every source type raise their own
-        raise UserError(" ".join(str(error).split()) or type(error).__name__) from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{', '.join(_source_names(data))}: not readable audio: {reason}") from None
     if samples is None or not samples.size:
         raise UserError("the cut has no audio")
     audio = torch.from_numpy(np.ascontiguousarray(samples.mean(axis=0, dtype=np.float32)))
