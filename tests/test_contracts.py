@@ -11,6 +11,7 @@ import torch
 
 from s2s_core import testing
 from s2s_core.nn.frames import PackedFrames, PaddedFrames, frame_layout
+from s2s_core.part import Part
 
 FRAMES = [41, 64, 23, 50, 2]
 SECONDS = [0.31, 0.5, 0.12, 0.4]
@@ -142,6 +143,9 @@ def test_loss(cls, index):
     testing.check_loss(build(cls, index), testing.draw_sequences(FRAMES, LABELS), tokens)
 
 
-@pytest.mark.parametrize(("cls", "index"), ENCODERS + FEATURES + DECODERS + LOSSES)
+WITH_EXAMPLES = list(cases(cls for cls in testing.find_parts(Part) if callable(getattr(cls, "examples", None))))
+
+
+@pytest.mark.parametrize(("cls", "index"), WITH_EXAMPLES)
 def test_describe_round_trip(cls, index):
     testing.check_describe_round_trip(build(cls, index))
