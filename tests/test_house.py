@@ -90,6 +90,14 @@ def test_constraints_name_every_requirement():
     assert not {name for name in missing if not name.startswith("s2s-")}
 
 
+def test_the_type_checker_reads_the_sources():
+    # it passes over an entry that matches nothing, and then finds nothing wrong
+    included = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["pyright"]["include"]
+    folders = [REPOSITORY / entry for entry in included]
+    assert all(folder.is_dir() for folder in folders)
+    assert all(any(source.is_relative_to(folder) for folder in folders) for source in MODULES.values())
+
+
 def test_files_are_named_after_an_idea():
     meaningless = {"utils", "util", "helpers", "misc", "common", "stuff"}
     named = [path for path in tracked_files() if path.stem in meaningless or path.stem.endswith("_utils")]
@@ -102,7 +110,7 @@ def test_tests_mirror_sources():
         tests = REPOSITORY / "tests" / package
         for path in sorted(tests.rglob("test_*.py")):
             folder, name = source / path.parent.relative_to(tests), path.stem.removeprefix("test_")
-            modules = {entry.stem for entry in folder.glob("*") if entry.suffix == ".py" or entry.is_dir()}
+            modules = {entry.stem for entry in folder.glob("*") if entry.suffix == ".py" or entry.is_dir()} | {folder.name}
             if not any(name == module or name.startswith(f"{module}_") for module in modules):
                 strays.append(path.relative_to(REPOSITORY).as_posix())
     assert not strays, "a test file is named after the module it tests, with a suffix where there are several"
