@@ -12,6 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGES = sorted(path.name for path in REPOSITORY.glob("packages/*") if path.is_dir())
 MODULES = {package: REPOSITORY / "packages" / package / "src" / f"s2s_{package}" for package in PACKAGES}
 PACKAGE_FILES = ["pyproject.toml", "README.md", "LICENSE", "BUILD", "src/BUILD", "src/s2s_{}/py.typed"]
+WHOLE_PACKAGE_TESTS = {"acceptance"}
 LARGEST_FILE_BYTES = 350_000
 
 
@@ -104,16 +105,21 @@ def test_files_are_named_after_an_idea():
     assert not named
 
 
+def named_after(name, folder):
+    """Whether a test may be called ``test_NAME``: after a module, with a suffix where there are several, or the folder."""
+    modules = {entry.stem for entry in folder.glob("*") if entry.suffix == ".py" or entry.is_dir()}
+    modules |= {folder.name, *WHOLE_PACKAGE_TESTS}
+    return any(name == module or name.startswith(f"{module}_") for module in modules)
+
+
 def test_tests_mirror_sources():
     strays = []
     for package, source in MODULES.items():
         tests = REPOSITORY / "tests" / package
         for path in sorted(tests.rglob("test_*.py")):
-            folder, name = source / path.parent.relative_to(tests), path.stem.removeprefix("test_")
-            modules = {entry.stem for entry in folder.glob("*") if entry.suffix == ".py" or entry.is_dir()} | {folder.name}
-            if not any(name == module or name.startswith(f"{module}_") for module in modules):
+            if not named_after(path.stem.removeprefix("test_"), source / path.parent.relative_to(tests)):
                 strays.append(path.relative_to(REPOSITORY).as_posix())
-    assert not strays, "a test file is named after the module it tests, with a suffix where there are several"
+    assert not strays, "a test file is named after the module it tests"
 
 
 def test_no_file_names_a_place_on_somebodys_machine():
