@@ -2,6 +2,7 @@ import gzip
 import json
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -398,3 +399,45 @@ def test_validation_sees_everything_once_and_may_be_absent(tmp_path):
     trainer(tmp_path, max_epochs=1, enable_checkpointing=False).fit(model, SpeechData(train=manifest))
     assert model.seen
     assert not model.validated
+
+
+def test_sample_rate_is_the_models_and_text_is_its_tokenizers(tmp_path):
+    manifest = write_manifest(tmp_path, 2, texts=["ab", "ba"])
+    model = Recorder()
+    model.features = SimpleNamespace(sample_rate_hz=8000)
+    model.tokenizer = CharTokenizer("ba")
+    data = SpeechData(train=manifest)
+    trainer(tmp_path, max_steps=1, enable_checkpointing=False).fit(model, data)
+    assert data.sample_rate_hz == 8000
+    (batch,) = data.train_dataloader()
+    assert dict(zip(batch.ids, batch.tokens.tolist(), strict=True)) == {"train0": [1, 0], "train1": [0, 1]}
+    assert int(batch.audio_lengths.max()) < 0.6 * 8000 + 2
+
+
+class RankRecorder(Recorder):
+    """Writes what its process has seen to a file."""
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.folder = folder
+
+    def on_fit_end(self):
+        seen = {"train": self.seen, "validation": self.validated}
+        (self.folder / f"rank{self.global_rank}.json").write_text(json.dumps(seen))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("held_out", [5, 1])
+def test_two_processes_share_every_epoch(tmp_path, held_out):
+    manifest, held = write_manifest(tmp_path, 14), write_manifest(tmp_path, held_out, "held")
+    trainer(
+        tmp_path, max_epochs=2, strategy="ddp_spawn", devices=2, num_sanity_val_steps=0, enable_checkpointing=False
+    ).fit(RankRecorder(tmp_path), SpeechData(train=manifest, validation=held, batch_seconds=1.2, batch_size=2))
+    ranks = [json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in range(2)]
+    assert len(ranks[0]["train"]) == len(ranks[1]["train"])
+    for epoch in range(2):
+        half = len(ranks[0]["train"]) // 2
+        seen = [i for rank in ranks for batch in rank["train"][epoch * half : (epoch + 1) * half] for i in batch]
+        assert sorted(seen) == sorted(f"train{i}" for i in range(14))
+    evaluated = [i for rank in ranks for i in rank["validation"]]
+    assert sorted(evaluated) == sorted(2 * [f"held{i}" for i in range(held_out)])

@@ -73,8 +73,6 @@ class SpeechData(Part, LightningDataModule):
         details: the rest.
     """
 
-    allow_zero_length_dataloader_with_multiple_devices = True
-
     def __init__(
         self,
         train: str | list[str] | None = None,
@@ -89,6 +87,7 @@ class SpeechData(Part, LightningDataModule):
         details: SpeechDetails | None = None,
     ) -> None:
         super().__init__()
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer utterances to evaluate than processes
         if batch_seconds <= 0:
             raise ValueError(f"batch_seconds must be positive, got {batch_seconds}")
         if batch_size is not None and batch_size < 1:
@@ -213,6 +212,11 @@ class SpeechData(Part, LightningDataModule):
 
     def predict_dataloader(self) -> ResumableLoader[SpeechBatch]:
         return self.loader("predict")
+
+    def predict_ids(self) -> list[str]:
+        """The utterances' names in the order of the predict manifest."""
+        cuts = self._cuts["predict"]
+        return [cuts.info(index).id for index in range(len(cuts))]
 
     def loader(self, split: str) -> ResumableLoader[SpeechBatch]:
         """The batches of a split that `setup` has read."""

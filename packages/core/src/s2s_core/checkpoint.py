@@ -6,6 +6,7 @@ A checkpoint is Lightning's, with one section more, ``s2s``: the task's name, th
 
 from __future__ import annotations
 
+import copy
 import os
 import pickle
 from pathlib import Path
@@ -122,14 +123,18 @@ def load_task(path: str | os.PathLike[str], task: str | None = None, device: str
         device: where to put it.
 
     Raises:
-        UserError: if the file is unreadable, of another task, or names classes outside the trusted namespaces.
+        UserError: if the file is unreadable, of another task, names classes outside the trusted namespaces, or holds
+            weights that do not fit them.
     """
     checkpoint = read_checkpoint(path)
     if task is not None:
         check_task(checkpoint, path, task)
     module = build_task(checkpoint[SECTION]["spec"], f"checkpoint '{path}'")
     module.load_assets(assets_of(checkpoint))
-    module.load_state_dict(checkpoint["state_dict"])
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        raise UserError(f"checkpoint '{path}': its weights do not fit: {' '.join(str(error).split())[:300]}") from error
     return module.to(device).eval()
 
 
@@ -147,7 +152,7 @@ def build_task(spec: dict[str, Any], source: str) -> Task:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Task, "task", fail_untyped=False)
     try:
-        return parser.instantiate(parser.parse_object({"task": spec})).task
+        return parser.instantiate(parser.parse_object({"task": copy.deepcopy(spec)})).task
     except (ArgumentError, ValueError) as error:
         raise UserError(f"{source}: cannot be rebuilt: {' '.join(str(error).split())[:300]}") from error
 

@@ -37,6 +37,7 @@ def main(argv: Sequence[str]) -> int:
     _lightning("test", f"--ckpt_path={checkpoint}")
     print(f"trained in {trained_s:.0f} s")
     _show_transcripts(checkpoint, corpus / "test.jsonl.gz")
+    print(f"\nyours next: lightning run asr transcribe --checkpoint {checkpoint} FILE_OR_FOLDER")
     return 0
 
 
@@ -58,24 +59,21 @@ def _lightning(*arguments: str) -> None:
 
 
 def _show_transcripts(checkpoint: Path, manifest: Path) -> None:
-    from lhotse import CutSet
-
     from s2s_asr.metrics import ErrorRate
+    from s2s_asr.sources import find_sources
     from s2s_asr.transcribe import Transcriber
 
-    cuts = list(CutSet.from_file(manifest))
-    # evenly over the test set, so that several voices are heard
-    chosen = cuts[:: max(1, len(cuts) // SHOWN)][:SHOWN]
-    files = [Path(cut.recording.sources[0].source) for cut in chosen]
-    print(f"\n$ lightning run asr transcribe --checkpoint {checkpoint} {shlex.join(str(f) for f in files)}")
     transcriber = Transcriber.load(checkpoint)
+    spoken = find_sources([str(manifest)], transcriber.task.features.sample_rate_hz)
+    # evenly over the test set, so that several voices are heard
+    chosen = spoken[:: max(1, len(spoken) // SHOWN)][:SHOWN]
+    print(f"\n{len(chosen)} recordings of the test set, transcribed from Python with s2s_asr.Transcriber:")
     began = time.monotonic()
-    results: list[Transcript] = transcriber.transcribe(files)
+    results: list[Transcript] = transcriber.transcribe([source.audio for source in chosen])
     elapsed_s = time.monotonic() - began
     rate = ErrorRate("word")
-    for cut, result in zip(chosen, results, strict=True):
-        reference = cut.supervisions[0].text
-        rate.update([result.text], [reference])
-        print(f"  reference   {reference}\n  hypothesis  {result.text}")
+    for source, result in zip(chosen, results, strict=True):
+        rate.update([result.text], [source.reference or ""])
+        print(f"  reference   {source.reference}\n  hypothesis  {result.text}")
     spoken_s = sum(result.duration_s for result in results)
     print(f"WER of these {len(chosen)}: {float(rate.compute()):.1%}; real-time factor {elapsed_s / spoken_s:.4f}")

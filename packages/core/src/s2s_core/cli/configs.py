@@ -6,6 +6,8 @@ from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 
+import yaml
+
 from s2s_core.errors import UserError
 
 CORE_PACKAGE = "s2s_core"
@@ -58,18 +60,32 @@ def describe_config(path: Path) -> str:
 
 
 def resolve_config_arguments(arguments: list[str], package: str) -> list[str]:
-    """Replace the names after ``--config``/``-c`` by the files they mean."""
+    """Replace the names after ``--config``/``-c`` by the files they mean.
+
+    Raises:
+        UserError: if there is no such config, or it is not YAML.
+    """
     resolved: list[str] = []
     takes_name = False
     for argument in arguments:
         if takes_name:
-            resolved.append(str(find_config(argument, package)))
+            resolved.append(str(_readable(find_config(argument, package))))
             takes_name = False
         elif argument.startswith("--config="):
-            resolved.append(f"--config={find_config(argument.removeprefix('--config='), package)}")
+            resolved.append(f"--config={_readable(find_config(argument.removeprefix('--config='), package))}")
         else:
             resolved.append(argument)
             takes_name = argument in ("--config", "-c")
     if takes_name:
         raise UserError("--config: expected the name of a packaged config or a file")
     return resolved
+
+
+def _readable(path: Path) -> Path:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"config '{path}': not readable as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"config '{path}': expected keys and values, found {type(content).__name__}")
+    return path

@@ -25,7 +25,17 @@ RUN_CONFIG = "config.yaml"
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """The state of the run as of a moment ago, for going on after an interruption; see `ModelCheckpoint`."""
+    """The state of the run as of a moment ago and at its end, for going on from there; see `ModelCheckpoint`."""
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        last_epoch = trainer.max_epochs is not None and trainer.current_epoch + 1 == trainer.max_epochs
+        ends = 0 < trainer.max_steps <= trainer.global_step or (last_epoch and trainer.is_last_batch)
+        # not in on_train_end: by then weight averaging has overwritten the weights that training goes on from
+        if ends and self._last_global_step_saved != trainer.global_step:
+            self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -34,7 +44,7 @@ class SaveRunConfig(SaveConfigCallback):
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         folder = Path(trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        self.parser.save(self.config, str(folder / RUN_CONFIG), skip_none=False, overwrite=True, multifile=False)
+        self.parser.save(self.config, str(folder / RUN_CONFIG), overwrite=True, multifile=False)
 
 
 class TaskCLI(LightningCLI):
@@ -56,7 +66,7 @@ class TaskCLI(LightningCLI):
             save_config_kwargs={"save_to_log_dir": False},
             trainer_defaults={"use_distributed_sampler": False, "enable_model_summary": False},
             seed_everything_default=DEFAULT_SEED,
-            parser_kwargs={"exit_on_error": False},
+            parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
             subclass_mode_model=True,
             subclass_mode_data=True,
             args=arguments,

@@ -16,7 +16,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser
 
-from s2s_core.checkpoint import SECTION, assets_of, check_task, load_matching, read_checkpoint
+from s2s_core.checkpoint import SECTION, assets_of, check_task, check_trusted, load_matching, read_checkpoint
 from s2s_core.cli.configs import resolve_config_arguments
 from s2s_core.cli.lightning_cli import RUN_CONFIG, TaskCLI
 from s2s_core.cli.main import INTERRUPTED
@@ -68,6 +68,7 @@ def evaluation(task: TaskInfo, argv: list[str]) -> Iterator[tuple[TaskCLI, str]]
     checkpoint = read_checkpoint(path)
     check_task(checkpoint, path, task.name)
     section = checkpoint[SECTION]
+    check_trusted([section["spec"], section.get("data")], f"checkpoint '{path}'")
     built_in = [f"--model={json.dumps(section['spec'])}"]
     if section.get("data") is not None:
         built_in.append(f"--data={json.dumps(section['data'])}")

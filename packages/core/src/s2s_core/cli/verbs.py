@@ -66,7 +66,7 @@ def predict(task: TaskInfo, argv: list[str]) -> int:
     output, argv = _take_option(argv, "--output")
     with evaluation(task, argv) as (cli, checkpoint):
         batches = cli.trainer.predict(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
-    rows = (row for batch in batches or [] for row in batch)
+    rows = _in_order([row for batch in batches or [] for row in batch], cli.datamodule.predict_ids())
     if output is None:
         _write_rows(rows, sys.stdout)
     else:
@@ -143,6 +143,12 @@ def _take_option(argv: list[str], name: str) -> tuple[str | None, list[str]]:
     parser.add_argument(name, dest="value")
     known, rest = parser.parse_known_args(argv)
     return known.value, rest
+
+
+def _in_order(rows: list[dict[str, Any]], ids: list[str]) -> list[dict[str, Any]]:
+    # batches are formed by length; whoever reads the output expects the manifest's order
+    place = {name: number for number, name in enumerate(ids)}
+    return sorted(rows, key=lambda row: place[row["id"]])
 
 
 def _write_rows(rows: Any, file: Any) -> None:

@@ -69,16 +69,15 @@ def _dense_grad_x(x: Tensor, weight: Tensor, grad: Tensor, stride: int, dilation
 
 def _dense_grad_weight(x: Tensor, shape: torch.Size, grad: Tensor, stride: int, dilation: int) -> Tensor:
     """Products of ``x`` (time, in) and ``grad`` (time', out), shifted by each tap."""
-    out = grad.new_zeros(shape)
     taps = shape[1]
+    reach = taps // 2 * dilation
+    # padded, so that all products have one shape: oneDNN compiles a kernel for each
+    padded = F.pad(x, (0, 0, reach, reach))
+    span = (len(grad) - 1) * stride + 1
+    out = grad.new_empty(shape)
     for tap in range(taps):
-        offset = (tap - taps // 2) * dilation
-        first = max(0, -(offset // stride))  # the first and one past the last output frame whose tap meets x
-        last = min(len(grad), (len(x) - 1 - offset) // stride + 1)
-        if last > first:
-            begin = first * stride + offset
-            seen = x[begin : begin + (last - first - 1) * stride + 1 : stride]
-            out[:, tap] = product(grad[first:last].T, seen.T)
+        seen = padded[tap * dilation : tap * dilation + span : stride]
+        out[:, tap] = product(grad.T, seen.T)
     return out
 
 

@@ -1,0 +1,126 @@
+"""The command line as a user types it, mistakes included."""
+
+import gzip
+import json
+import shutil
+
+import pytest
+import torch
+
+from s2s_core.cli.main import main
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def best(trained):
+    return trained / "checkpoints" / "best.ckpt"
+
+
+def mistake(capfd, *arguments):
+    assert main(["run", "asr", *map(str, arguments)]) == 2
+    err = capfd.readouterr().err
+    lines = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, err
+    assert "Traceback" not in err
+    return lines[0]
+
+
+def test_a_run_folder_holds_what_is_needed_to_go_on_and_to_repeat(trained):
+    names = {path.name for path in trained.iterdir()}
+    assert names == {"checkpoints", "config.yaml", "csv", "tensorboard"}
+    assert {path.name for path in (trained / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+def test_a_checkpoint_is_tested_with_no_config(best, capfd):
+    assert main(["run", "asr", "test", "--ckpt_path", str(best)]) == 0
+    metrics = json.loads(capfd.readouterr().out.strip().splitlines()[-1])
+    assert set(metrics) == {"test/loss", "test/wer", "test/cer"}
+
+
+def test_predict_keeps_the_manifests_order(best, corpus, capfd):
+    manifest = corpus / "test.jsonl.gz"
+    assert main(["run", "asr", "predict", "--ckpt_path", str(best), f"--data.predict={manifest}"]) == 0
+    rows = [json.loads(line) for line in capfd.readouterr().out.splitlines() if line.startswith("{")]
+    cuts = [json.loads(line) for line in gzip.decompress(manifest.read_bytes()).splitlines()]
+    assert [row["id"] for row in rows] == [cut["id"] for cut in cuts]
+    assert [row["reference"] for row in rows] == [cut["supervisions"][0]["text"] for cut in cuts]
+
+
+def test_a_checkpoint_rebuilds_the_same_model_through_lightning_too(best):
+    from s2s_asr.task import SpeechToText
+    from s2s_core.checkpoint import load_task
+
+    ours = load_task(best, "asr")
+    lightnings = SpeechToText.load_from_checkpoint(best, weights_only=True)
+    for (name, a), (_, b) in zip(ours.state_dict().items(), lightnings.state_dict().items(), strict=True):
+        assert torch.equal(a, b), name
+    assert not ours.training
+
+
+def test_fine_tuning_starts_from_the_weights(best, tiny_config, tmp_path, capfd):
+    arguments = ["fit", "--config", tiny_config, "--output", tmp_path / "run", "--init_from", best]
+    assert (
+        main(
+            ["run", "asr", *map(str, arguments), "--trainer.max_steps=1", "--model.init_args.optimizer.init_args.lr=0"]
+        )
+        == 0
+    )
+    assert "0 of them do not match" in capfd.readouterr().err
+    last, first = (
+        torch.load(p, weights_only=True)["state_dict"] for p in (best, tmp_path / "run/checkpoints/last.ckpt")
+    )
+    assert torch.equal(last["decoder.linear.weight"], first["decoder.linear.weight"])
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("--trainer.max_epoch=3", "trainer.max_epoch"),
+        ("--model.init_args.encoder.init_args.blokcs=[]", "blokcs"),
+        ("--model.init_args.encoder.class_path=s2s_asr.losses.ctc.CtcLoss", "encoder"),
+        ("--model.init_args.encoder.init_args.in_features=three", "in_features"),
+        ("--model.init_args.encoder.init_args.in_features=17", "encoder.in_features is 17"),
+        ("--data.train=absent.jsonl.gz", "absent.jsonl.gz"),
+        ("--data.batch_seconds=-1", "batch_seconds must be positive"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(capfd, tiny_config, tmp_path, key, expected):
+    assert expected in mistake(capfd, "fit", "--config", tiny_config, "--output", tmp_path / "run", key)
+
+
+def test_an_unreadable_manifest_is_named(capfd, tiny_config, tmp_path):
+    (tmp_path / "bad.jsonl.gz").write_bytes(b"not gzip")
+    (tmp_path / "empty.jsonl.gz").write_bytes(b"")
+    for name in ("bad", "empty"):
+        manifest = tmp_path / f"{name}.jsonl.gz"
+        line = mistake(capfd, "fit", "--config", tiny_config, "--output", tmp_path / "run", f"--data.train={manifest}")
+        assert f"{name}.jsonl.gz" in line
+
+
+def test_a_config_that_is_no_yaml_is_named(capfd, tmp_path):
+    (tmp_path / "bad.yaml").write_text("model: [unclosed\n")
+    assert "bad.yaml" in mistake(capfd, "fit", "--config", tmp_path / "bad.yaml")
+
+
+def test_a_run_is_not_overwritten(capfd, trained, tiny_config):
+    assert "already holds a run" in mistake(capfd, "fit", "--config", tiny_config, "--output", trained)
+
+
+def test_nothing_to_go_on_from_is_said(capfd, tiny_config, tmp_path):
+    line = mistake(capfd, "fit", "--config", tiny_config, "--output", tmp_path / "run", "--ckpt_path", "last")
+    assert "nothing to go on from" in line
+
+
+def test_checkpoints_that_will_not_do_are_named(capfd, best, tmp_path):
+    truncated = tmp_path / "truncated.ckpt"
+    truncated.write_bytes(best.read_bytes()[:1000])
+    shutil.copy(best, tmp_path / "good.ckpt")
+    assert "good.ckpt" in mistake(capfd, "test", "--ckpt_path", truncated)
+    other = torch.load(best, weights_only=True)
+    other["s2s"]["task"] = "nmt"
+    torch.save(other, tmp_path / "other.ckpt")
+    assert "of task 'nmt', expected one of task 'asr'" in mistake(capfd, "test", "--ckpt_path", tmp_path / "other.ckpt")
+    other["s2s"].update(task="asr", spec={"class_path": "os.mkdir", "init_args": {"path": "pwned"}})
+    torch.save(other, tmp_path / "evil.ckpt")
+    assert "outside s2s" in mistake(capfd, "test", "--ckpt_path", tmp_path / "evil.ckpt")
