@@ -106,7 +106,7 @@ def test_files_are_named_after_an_idea():
 
 
 def named_after(name, folder):
-    """Whether a test may be called ``test_NAME``: after a module, with a suffix where there are several, or the folder."""
+    """Whether a test may be called ``test_NAME``: after a module, several with a suffix each, or after its folder."""
     modules = {entry.stem for entry in folder.glob("*") if entry.suffix == ".py" or entry.is_dir()}
     modules |= {folder.name, *WHOLE_PACKAGE_TESTS}
     return any(name == module or name.startswith(f"{module}_") for module in modules)
