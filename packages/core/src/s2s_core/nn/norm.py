@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from s2s_core.nn.conv_cpu import frames, image
 from s2s_core.nn.frames import FrameLayout
 
 NormName = Literal["batch", "layer", "instance", "none"]
@@ -64,30 +65,26 @@ class _BatchNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, *statistics: Any) -> Tensor:
         running_mean, running_var, training, momentum, eps = statistics
-        image = _image(x)
+        pixels = image(x)
         y, mean, inverse_std = torch.native_batch_norm(
-            image, weight, bias, running_mean, running_var, training, momentum, eps
+            pixels, weight, bias, running_mean, running_var, training, momentum, eps
         )
-        ctx.save_for_backward(image, weight, running_mean, running_var, mean, inverse_std)
+        ctx.save_for_backward(pixels, weight, running_mean, running_var, mean, inverse_std)
         ctx.training, ctx.eps = training, eps
-        return y[:, :, 0].transpose(1, 2)
+        return frames(y)
 
     @staticmethod
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *grads: Tensor
     ) -> tuple[Tensor | None, ...]:
-        image, weight, running_mean, running_var, mean, inverse_std = ctx.saved_tensors
+        pixels, weight, running_mean, running_var, mean, inverse_std = ctx.saved_tensors
         wanted = list(ctx.needs_input_grad[:3])
         found = torch.ops.aten.native_batch_norm_backward(
-            _image(grads[0]), image, weight, running_mean, running_var, mean, inverse_std, ctx.training, ctx.eps, wanted
+            image(grads[0]), pixels, weight, running_mean, running_var, mean, inverse_std, ctx.training, ctx.eps, wanted
         )
-        grad_x = found[0][:, :, 0].transpose(1, 2) if wanted[0] else None
+        grad_x = frames(found[0]) if wanted[0] else None
         return grad_x, found[1], found[2], None, None, None, None, None
-
-
-def _image(x: Tensor) -> Tensor:
-    return x.contiguous().transpose(1, 2)[:, :, None]
 
 
 class LayerNorm(nn.LayerNorm):
