@@ -97,4 +97,4 @@ def test_bench_batches_can_be_trained_on():
     loss = task.loss_of(data)
     assert loss.isfinite()
     assert loss > 0
-    assert task.bench_units(data) == {"utterances": 3.0, "audio s": pytest.approx(78000 / 16000)}
+    assert task.units_of(data) == {"utterances": 3.0, "audio s": pytest.approx(78000 / 16000)}

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
-from lightning.pytorch.utilities import rank_zero_info
 
 from s2s_asr.interfaces import SpeechBatch
 from s2s_asr.utterances import Utterances
@@ -171,7 +170,8 @@ class SpeechData(Part, LightningDataModule):
             f"{sampler.batches_per_epoch} batches of up to {sampler.batch_total:g} s",
             f"padding {100 * sampler.padding_waste():.1f} %",
         ]
-        rank_zero_info(f"{split}: {', '.join(figures + notes)}")
+        if self.trainer is None or self.trainer.is_global_zero:
+            _log.info("%s: %s", split, ", ".join(figures + notes))
 
     @property
     def sample_rate_hz(self) -> int:

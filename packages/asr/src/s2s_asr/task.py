@@ -115,6 +115,8 @@ class SpeechToText(Task):
             self.train_wer.update(self._texts(logits, lengths), batch.texts)
             self.log("train/loss", loss.mean.detach(), prog_bar=True, batch_size=len(batch.ids))
             self.log("train/wer", self.train_wer.compute(), prog_bar=True, batch_size=len(batch.ids))
+            padding = 1 - batch.audio_lengths.sum() / batch.audio.numel()
+            self.log("train/padding", padding, batch_size=len(batch.ids))
         return loss.mean
 
     def validation_step(self, batch: SpeechBatch, batch_idx: int) -> None:
@@ -162,7 +164,7 @@ class SpeechToText(Task):
         rows = list(zip(batch.texts, texts, strict=True))[:SAMPLES_SHOWN]
         table = "\n".join(["| reference | recognised |", "|---|---|", *(f"| {ref} | {hyp} |" for ref, hyp in rows)])
         for logger in self.loggers:
-            add_text = getattr(logger.experiment, "add_text", None)
+            add_text = getattr(getattr(logger, "experiment", None), "add_text", None)
             if add_text is not None:
                 add_text("val/transcripts", table, self.global_step)
 
@@ -188,9 +190,9 @@ class SpeechToText(Task):
             texts=[""] * batch_size,
         )
 
-    def bench_units(self, batch: SpeechBatch) -> dict[str, float]:
-        seconds = float(batch.audio_lengths.sum()) / self.features.sample_rate_hz
-        return {self.example_unit: float(len(batch.ids)), "audio s": seconds}
+    def units_of(self, batch: SpeechBatch) -> dict[str, Any]:
+        seconds = batch.audio_lengths.sum() / self.features.sample_rate_hz
+        return {self.example_unit: len(batch.ids), "audio s": seconds}
 
 
 TYPICAL_LABELS_PER_S = 7.5

@@ -30,8 +30,10 @@ class WarmEma(WeightAveraging):
     @torch.no_grad()
     def _average(self, averages: list[Tensor], current: list[Tensor], num_averaged: Tensor | int) -> None:
         if not averages[0].is_floating_point():
-            torch._foreach_copy_(averages, current)
+            for average, value in zip(averages, current, strict=True):
+                average.copy_(value)
             return
         # the step count of the callback is a Python number: reading num_averaged would wait for the device
         steps = self._latest_update_step
-        torch._foreach_lerp_(averages, current, 1 - min(self.decay, (1 + steps) / (10 + steps)))
+        weight = 1 - min(self.decay, (1 + steps) / (10 + steps))
+        torch._foreach_lerp_(averages, current, weight)  # pyright: ignore[reportPrivateImportUsage]

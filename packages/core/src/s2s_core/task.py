@@ -40,7 +40,7 @@ class Task(Part, LightningModule):
     """The validation metric that tells the best checkpoint."""
     monitor_mode: ClassVar[str] = "min"
     example_unit: ClassVar[str] = "examples"
-    """What ``bench`` counts beside steps."""
+    """What throughput is counted in, beside steps."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Task(Part, LightningModule):
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
         elif gradient_clip_val:
-            # Lightning refuses to clip for any fused optimizer under autocast, which is right only with scaled gradients
+            # under autocast Lightning refuses to clip for a fused optimizer, which is right only with scaled gradients
             clip = clip_grad_value_ if gradient_clip_algorithm == "value" else clip_grad_norm_
             clip(gradients, gradient_clip_val)
         if self.larc is not None:
@@ -146,9 +146,9 @@ class Task(Part, LightningModule):
         """A random batch for ``bench``: what ``training_step`` takes."""
         raise UserError(f"task '{self.name}' has no synthetic batches: give bench the config's data")
 
-    def bench_units(self, batch: Any) -> dict[str, float]:
-        """How much one batch holds, by unit: ``{"examples": 32, "audio s": 410.5}``."""
-        return {self.example_unit: float(len(batch))}
+    def units_of(self, batch: Any) -> dict[str, Any]:
+        """How much one batch holds, by unit, as numbers or tensors: ``{"examples": 32, "audio s": 410.5}``."""
+        return {self.example_unit: len(batch)}
 
     def loss_of(self, batch: Any) -> Tensor:
         """The training loss of a batch, without logging."""

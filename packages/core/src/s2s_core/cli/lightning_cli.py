@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,10 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from s2s_core.checkpoint import AtomicCheckpointIO, check_trusted
+from s2s_core.cli.explain import explain
 from s2s_core.cli.progress import RunProgress
 from s2s_core.cli.tasks import TaskInfo, load_object
+from s2s_core.cli.throughput import Throughput
 from s2s_core.errors import UserError
 
 DEFAULT_SEED = 1
@@ -103,7 +103,7 @@ class TaskCLI(LightningCLI):
         try:
             self.config = parser.parse_args(args)  # type: ignore[arg-type]
         except ArgumentError as error:
-            raise UserError(explain(str(error), parser)) from error
+            raise UserError(explain(str(error), [action.dest for action in parser._actions])) from error
         for section in ("model", "data"):
             check_trusted(self.config.get(section).as_dict() if self.config.get(section) else None, "config")
 
@@ -135,6 +135,7 @@ class TaskCLI(LightningCLI):
         callbacks = config.get("callbacks") or []
         kwargs["callbacks"] = [*(callbacks if isinstance(callbacks, list) else [callbacks]), RunProgress()]
         if self.trains:
+            kwargs["callbacks"].append(Throughput())
             kwargs["default_root_dir"] = str(self.run_folder)
             if config.get("logger") in (None, True):
                 folder = self.run_folder
@@ -142,16 +143,3 @@ class TaskCLI(LightningCLI):
         elif config.get("logger") is None:
             kwargs["logger"] = False
         return super().instantiate_trainer(**kwargs)
-
-
-def explain(message: str, parser: LightningArgumentParser) -> str:
-    """Reduce jsonargparse's report to one line that names the key, with the nearest key where one was misspelt."""
-    text = " ".join(message.split())
-    wrong = re.search(r"(?:Key|key|[Nn]ested key) '([^']+)' is not expected|Unrecognized arguments: (\S+)", text)
-    unexpected = wrong and (wrong.group(1) or wrong.group(2))
-    if unexpected:
-        known = [action.dest for action in parser._actions]
-        near = get_close_matches(unexpected.lstrip("-").split("=")[0], known, n=1, cutoff=0.6)
-        if near:
-            return f"config: unknown key '{unexpected}'; did you mean '{near[0]}'?"
-    return f"config: {text}"

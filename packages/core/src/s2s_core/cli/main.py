@@ -96,7 +96,7 @@ def _tasks_help() -> str:
     lines += [f"  {name:<10} {task.summary}" for name, task in tasks.items()]
     missing = {name: package for name, package in PACKAGE_OF.items() if name not in tasks}
     if missing:
-        lines.append("not installed: " + ", ".join(f"{name} ({package})" for name, package in missing.items()))
+        lines.append("not here: " + ", ".join(f"{name} ({package})" for name, package in missing.items()))
     return "\n".join(lines)
 
 

@@ -105,7 +105,7 @@ def measure(
     taken = _timed_steps(step, _endless(batches), device, effort)
     peak = memory.read_bytes()
     flops = _flops_of_each(step, taken.batches)
-    units = [task.bench_units(batch) for batch in taken.batches]
+    units = [{unit: float(n) for unit, n in task.units_of(batch).items()} for batch in taken.batches]
     times = taken.times_s
     return Measurement(
         precision=precision,

@@ -75,11 +75,19 @@ class RunProgress(ProgressBar):
         # metrics come and go with the hooks that log them; the last value of each stays on show
         self._latest.update({k: v for k, v in self.get_metrics(trainer, pl_module).items() if k != "v_num"})
         shown = {name.removeprefix("train/"): _short(value) for name, value in self._latest.items()}
-        bar.set_description_str(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs or '?'}", refresh=False)
+        bar.set_description_str(_epoch(trainer), refresh=False)
         bar.set_postfix(shown)
         if not sys.stderr.isatty() and (line or time.monotonic() - self._last_line_s > LINE_EVERY_S):
             self._last_line_s = time.monotonic()
             print(str(bar).replace("\r", ""), file=sys.stderr, flush=True)
+
+
+def _epoch(trainer: Trainer) -> str:
+    limit = trainer.max_epochs or -1
+    # at the end of training Lightning already counts the epoch that would come next
+    return (
+        f"epoch {min(trainer.current_epoch + 1, limit)}/{limit}" if limit > 0 else f"epoch {trainer.current_epoch + 1}"
+    )
 
 
 class _Silent:

@@ -17,10 +17,10 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser
 
 from s2s_core.checkpoint import SECTION, assets_of, check_task, check_trusted, load_matching, read_checkpoint
-from s2s_core.cli.configs import resolve_config_arguments
+from s2s_core.cli.configs import CORE_PACKAGE, resolve_config_arguments
 from s2s_core.cli.lightning_cli import RUN_CONFIG, TaskCLI
 from s2s_core.cli.main import INTERRUPTED
-from s2s_core.cli.tasks import TaskInfo
+from s2s_core.cli.tasks import TaskInfo, installed_tasks
 from s2s_core.errors import UserError
 
 LAST = "last"
@@ -168,11 +168,17 @@ def _user_errors() -> Iterator[None]:
 
 
 def quiet_lightning() -> None:
-    """Keep Lightning to warnings."""
+    """Keep Lightning to warnings, and let the toolkit's own packages speak plainly on standard error."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    for package in (task.package for task in installed_tasks().values()):
+        logging.getLogger(package).setLevel(logging.INFO)
+    logging.getLogger(CORE_PACKAGE).setLevel(logging.INFO)
     # its start-up lines repeat what _announce says, and its tips advertise
     for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*litlogger.*")
+    warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint.*")
+    warnings.filterwarnings("ignore", message=".*WeightAveraging callback, but loading a checkpoint outside.*")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*number of training batches.*smaller than the logging interval.*")
