@@ -23,7 +23,7 @@ from s2s_core.nn.cells import CELLS, BackwardPass, Cells, ForwardPass, Kept, Ste
 from s2s_core.nn.native import native_cells
 
 
-@torch.compiler.disable  # the compiled steps take addresses, which a traced tensor has not
+@torch.compiler.disable()  # the compiled steps take addresses, which a traced tensor has not
 def recurrence(
     cell: str,
     gates: Sequence[Tensor],
