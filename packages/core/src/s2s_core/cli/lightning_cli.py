@@ -19,6 +19,7 @@ from s2s_core.cli.progress import RunProgress
 from s2s_core.cli.tasks import TaskInfo, load_object
 from s2s_core.cli.throughput import Throughput
 from s2s_core.errors import UserError
+from s2s_core.precision.report import PrecisionReport
 
 DEFAULT_SEED = 1
 RUN_CONFIG = "config.yaml"
@@ -135,7 +136,7 @@ class TaskCLI(LightningCLI):
         callbacks = config.get("callbacks") or []
         kwargs["callbacks"] = [*(callbacks if isinstance(callbacks, list) else [callbacks]), RunProgress()]
         if self.trains:
-            kwargs["callbacks"].append(Throughput())
+            kwargs["callbacks"] += [Throughput(), PrecisionReport()]
             kwargs["default_root_dir"] = str(self.run_folder)
             if config.get("logger") in (None, True):
                 folder = self.run_folder

@@ -1,0 +1,133 @@
+"""Shows what half precision does to a training: loss scale, skipped steps, gradients at the ends of the range."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from torch.optim import Optimizer
+
+from s2s_core.precision.scaled import ScaledPrecision
+
+WORST_SHOWN = 8
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class LayerGradients:
+    """How many of a layer's scaled gradients lie where in the half type's range, summed over the measured steps."""
+
+    zero: int = 0
+    """Exactly zero: vanished, or without a cause to be anything else (an unused row of an embedding)."""
+    subnormal: int = 0
+    """Not zero but below the smallest normal number: with fewer digits."""
+    saturating: int = 0
+    """Within a factor of two of the largest number, or beyond."""
+    total: int = 0
+
+    @property
+    def underflow(self) -> float:
+        """The share at or below the lower end, 0 to 1."""
+        return (self.zero + self.subnormal) / max(1, self.total)
+
+    @property
+    def saturation(self) -> float:
+        """The share at the upper end, 0 to 1."""
+        return self.saturating / max(1, self.total)
+
+    def add(self, zero: int, subnormal: int, saturating: int, total: int) -> None:
+        self.zero += zero
+        self.subnormal += subnormal
+        self.saturating += saturating
+        self.total += total
+
+
+class PrecisionReport(Callback):
+    """Logs ``precision/loss_scale``, ``precision/skipped_steps`` and, for each layer, ``underflow/LAYER`` and
+    ``saturation/LAYER``, the shares of its scaled gradients at the ends of the half type's range; a table at the end.
+
+    Gradients are counted when metrics are written (``trainer.log_every_n_steps``), before the regulariser, and only in
+    the precisions of this package; in others the callback does nothing. What it counted is not kept in checkpoints.
+    """
+
+    def __init__(self) -> None:
+        self.layers: dict[str, LayerGradients] = {}
+        self.measured_steps = 0
+        self._scales: list[float] = []
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        precision = trainer.precision_plugin
+        if isinstance(precision, ScaledPrecision) and trainer._logger_connector.should_update_logs:
+            self._count(pl_module, precision)
+
+    @torch.no_grad()
+    def _count(self, module: LightningModule, precision: ScaledPrecision) -> None:
+        limits = torch.finfo(precision.half)
+        names: list[str] = []
+        counts: list[Tensor] = []
+        sizes: list[int] = []
+        for name, parameter in module.named_parameters():
+            if parameter.grad is None:
+                continue
+            size = parameter.grad.abs() * precision.scale
+            zero, large = size == 0, size >= limits.max / 2
+            names.append(name.rpartition(".")[0] or name)
+            counts.append(torch.stack([zero.sum(), ((size < limits.tiny) & ~zero).sum(), large.sum()]))
+            sizes.append(size.numel())
+        if not counts:
+            return
+        here: dict[str, LayerGradients] = {}
+        for name, (zero, subnormal, saturating), size in zip(names, torch.stack(counts).tolist(), sizes, strict=True):
+            here.setdefault(name, LayerGradients()).add(zero, subnormal, saturating, size)
+        self.measured_steps += 1
+        for name, found in here.items():
+            self.layers.setdefault(name, LayerGradients()).add(
+                found.zero, found.subnormal, found.saturating, found.total
+            )
+        module.log_dict({f"underflow/{name}": found.underflow for name, found in here.items()})
+        module.log_dict({f"saturation/{name}": found.saturation for name, found in here.items()})
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        precision = trainer.precision_plugin
+        if isinstance(precision, ScaledPrecision):
+            self._scales = [min([precision.scale, *self._scales]), max([precision.scale, *self._scales])]
+            pl_module.log_dict(
+                {
+                    "precision/loss_scale": precision.scale,
+                    "precision/skipped_steps": float(precision.skipped_steps),
+                }
+            )
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        precision = trainer.precision_plugin
+        if isinstance(precision, ScaledPrecision) and trainer.is_global_zero:
+            log.info("\n".join(self.table(precision, trainer.global_step)))
+
+    def table(self, precision: ScaledPrecision, steps: int) -> list[str]:
+        """The lines shown at the end of a fit.
+
+        Args:
+            precision: what ran.
+            steps: taken in the whole training, skipped ones not counted.
+        """
+        low, high = self._scales or (precision.scale, precision.scale)
+        lines = [
+            f"precision {precision.precision}: {precision.skipped_steps} of {steps + precision.skipped_steps} steps "
+            f"skipped; loss scale {precision.scale:g} at the end, {low:g} to {high:g} on the way"
+        ]
+        worst = sorted(self.layers.items(), key=lambda item: (-item[1].saturation, -item[1].underflow))[:WORST_SHOWN]
+        if worst:
+            width = max(len(name) for name, _ in worst)
+            lines.append(f"scaled gradients over {self.measured_steps} measured steps, {len(worst)} worst layers:")
+            lines.append(f"  {'layer':{width}}   zero  subnormal  saturating")
+            for name, found in worst:
+                total = max(1, found.total)
+                shares = f"{found.zero / total:7.2%}  {found.subnormal / total:9.2%}  {found.saturation:10.2%}"
+                lines.append(f"  {name:{width}} {shares}")
+        return lines
