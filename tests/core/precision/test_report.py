@@ -63,9 +63,22 @@ def test_the_table_tells_of_scale_skips_and_the_worst_layers(tmp_path, caplog):
     fit(MasterWeightsPrecision("fp16", Backoff(scale_max=16.0)), tmp_path, PrecisionReport())
     [table] = [record.message for record in caplog.records if record.name.startswith("s2s_core.precision.report")]
     lines = table.splitlines()
-    assert lines[0] == ("precision fp16-master: 1 of 4 steps skipped; loss scale 8 at the end, 8 to 16 on the way")
-    assert lines[3].split() == ["first", "20.00%", "20.00%", "6.67%"]
-    assert lines[4].split() == ["second", "0.00%", "0.00%", "0.00%"]
+    assert lines[0] == (
+        "precision fp16-master: gradients measured at 3 of 3 steps; 1 steps skipped; "
+        "loss scale 8 at the end, 8 to 16 on the way"
+    )
+    assert lines[1].split()[-3:] == ["zero", "subnormal", "saturating"]
+    assert lines[2].split() == ["first", "20.00%", "20.00%", "6.67%"]
+    assert len(lines) == 3, "the second layer's gradients are ordinary"
+
+
+def test_the_table_of_bf16_has_no_loss_scale(tmp_path, caplog):
+    caplog.set_level("INFO", "s2s_core")
+    fit(MasterWeightsPrecision("bf16"), tmp_path, PrecisionReport(), limit_train_batches=1)
+    [table] = [record.message for record in caplog.records if record.name.startswith("s2s_core.precision.report")]
+    lines = table.splitlines()
+    assert lines[0] == "precision bf16-master: gradients measured at 1 of 1 steps"
+    assert lines[2].split() == ["first", "20.00%", "0.00%", "0.00%"]
 
 
 def test_it_does_nothing_in_float32(tmp_path, caplog):

@@ -97,12 +97,9 @@ class PrecisionReport(Callback):
         precision = trainer.precision_plugin
         if isinstance(precision, ScaledPrecision):
             self._scales = [min([precision.scale, *self._scales]), max([precision.scale, *self._scales])]
-            pl_module.log_dict(
-                {
-                    "precision/loss_scale": precision.scale,
-                    "precision/skipped_steps": float(precision.skipped_steps),
-                }
-            )
+            if trainer._logger_connector.should_update_logs:
+                figures = {"loss_scale": precision.scale, "skipped_steps": float(precision.skipped_steps)}
+                pl_module.log_dict({f"precision/{name}": value for name, value in figures.items()})
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         precision = trainer.precision_plugin
@@ -116,18 +113,24 @@ class PrecisionReport(Callback):
             precision: what ran.
             steps: taken in the whole training, skipped ones not counted.
         """
-        low, high = self._scales or (precision.scale, precision.scale)
-        lines = [
-            f"precision {precision.precision}: {precision.skipped_steps} of {steps + precision.skipped_steps} steps "
-            f"skipped; loss scale {precision.scale:g} at the end, {low:g} to {high:g} on the way"
-        ]
+        lines = [f"precision {precision.precision}: gradients measured at {self.measured_steps} of {steps} steps"]
+        if precision.loss_scale is not None:
+            low, high = self._scales or (precision.scale, precision.scale)
+            lines[0] += (
+                f"; {precision.skipped_steps} steps skipped; "
+                f"loss scale {precision.scale:g} at the end, {low:g} to {high:g} on the way"
+            )
         worst = sorted(self.layers.items(), key=lambda item: (-item[1].saturation, -item[1].underflow))[:WORST_SHOWN]
-        if worst:
-            width = max(len(name) for name, _ in worst)
-            lines.append(f"scaled gradients over {self.measured_steps} measured steps, {len(worst)} worst layers:")
-            lines.append(f"  {'layer':{width}}   zero  subnormal  saturating")
-            for name, found in worst:
-                total = max(1, found.total)
-                shares = f"{found.zero / total:7.2%}  {found.subnormal / total:9.2%}  {found.saturation:10.2%}"
-                lines.append(f"  {name:{width}} {shares}")
-        return lines
+        rows = [(name, _shares(found)) for name, found in worst]
+        rows = [(name, shares) for name, shares in rows if any(float(share.rstrip("%")) for share in shares)]
+        if not rows:
+            return [*lines, "  no layer has scaled gradients at the ends of the range"]
+        heading = "share of scaled gradients"
+        width = max(len(heading), *(len(name) for name, _ in rows))
+        lines.append(f"  {heading:{width}} {'zero':>8}  subnormal  saturating")
+        return lines + [f"  {name:{width}} {zero:>8}  {low:>9}  {high:>10}" for name, (zero, low, high) in rows]
+
+
+def _shares(found: LayerGradients) -> tuple[str, str, str]:
+    total = max(1, found.total)
+    return f"{found.zero / total:.2%}", f"{found.subnormal / total:.2%}", f"{found.saturation:.2%}"
