@@ -1,8 +1,10 @@
+import csv
 import functools
 
 import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -89,3 +91,18 @@ def test_a_model_with_nothing_to_train_says_so():
     task.requires_grad_(False)
     with pytest.raises(UserError, match="every parameter is frozen"):
         task.configure_optimizers()
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_figures_are_of_the_step_they_are_written_for(tmp_path, accumulated):
+    # three steps an epoch, figures every two: they must not wait for an epoch that both divide
+    data = DataLoader(TensorDataset(torch.tensor([[3.0, 4.0]], dtype=torch.float64).repeat(3 * accumulated, 1)))
+    pl.Trainer(
+        max_epochs=4, accelerator="cpu", logger=CSVLogger(tmp_path, name="", version=""), log_every_n_steps=2,
+        accumulate_grad_batches=accumulated, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False,
+    ).fit(Regression(sgd(lr=1e-6), Polynomial()), data)  # fmt: skip
+    with (tmp_path / "metrics.csv").open() as file:
+        # the last row of a step is of its last batch, with which the weights change
+        rates = {int(row["step"]): float(row["train/lr"]) for row in csv.DictReader(file) if row["train/lr"]}
+    assert rates == pytest.approx({step: 1e-6 * (1 - step / 12) for step in (1, 3, 5, 7, 9, 11)})

@@ -61,3 +61,21 @@ def test_a_disabled_bar_is_silent(trainer, capfd):
     step(bar, trainer, **{"train/loss": 1.0})
     bar.on_train_end(trainer, Module())
     assert capfd.readouterr().err == ""
+
+
+def test_the_last_line_is_of_the_last_epoch_and_not_repeated(trainer, capfd):
+    bar = RunProgress()
+    bar.on_train_start(trainer, Module())
+    for _ in range(2):
+        step(bar, trainer, **{"train/loss": 1.0})
+    capfd.readouterr()
+    trainer.current_epoch = 1  # as Lightning counts once training is over
+    bar.on_train_end(trainer, Module())
+    assert "epoch 1/5  20%" in capfd.readouterr().err
+
+    bar.on_train_start(trainer, Module())
+    step(bar, trainer)
+    bar.on_validation_end(trainer, Module())
+    capfd.readouterr()
+    bar.on_train_end(trainer, Module())
+    assert capfd.readouterr().err == ""

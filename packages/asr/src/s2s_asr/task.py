@@ -110,7 +110,7 @@ class SpeechToText(Task):
     def training_step(self, batch: SpeechBatch, batch_idx: int) -> Tensor:
         logits, lengths = self._augmented_logits(batch, batch_idx)
         loss: LossSum = self.loss(logits, lengths, batch.tokens, batch.token_lengths)
-        if self._logs_this_step():
+        if self._logs_this_step() or self.global_step == 0:  # the progress bar shows the first step
             self.train_wer.reset()
             self.train_wer.update(self._texts(logits, lengths), batch.texts)
             self.log("train/loss", loss.mean.detach(), prog_bar=True, batch_size=len(batch.ids))

@@ -110,9 +110,9 @@ class Task(Part, LightningModule):
             self.larc(optimizer)
 
     def _logs_this_step(self) -> bool:
-        # logging costs more than a small step does, so the figures are taken only when they are written
-        every = getattr(self.trainer, "log_every_n_steps", 1)
-        return self.global_step % max(1, every) == 0
+        # logging costs more than a small step does, so the figures are taken only when they are written; Lightning
+        # itself must say when that is, or it writes figures of earlier steps, or none
+        return self.trainer._logger_connector.should_update_logs
 
     def step_generator(self, batch_idx: int) -> torch.Generator:
         """A generator for the augmentation of a training batch: a function of seed, step, batch and rank only."""

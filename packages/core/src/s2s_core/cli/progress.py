@@ -24,6 +24,7 @@ class RunProgress(ProgressBar):
         self._bar: tqdm | None = None
         self._latest: dict[str, Any] = {}
         self._last_line_s = 0.0
+        self._last_line_step = -1
 
     def disable(self) -> None:
         self._enabled = False
@@ -42,6 +43,7 @@ class RunProgress(ProgressBar):
             file=sys.stderr if sys.stderr.isatty() else _Silent(),
             bar_format=BAR,
         )
+        self._bar.set_description_str(_epoch(trainer), refresh=False)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -50,7 +52,9 @@ class RunProgress(ProgressBar):
         if bar is None or not self._enabled:
             return
         bar.update(trainer.global_step - bar.n)
-        if (trainer.global_step - 1) % max(1, getattr(trainer, "log_every_n_steps", 1)) == 0:
+        # here, because at the end of training Lightning already counts the epoch that would come next
+        bar.set_description_str(_epoch(trainer), refresh=False)
+        if trainer.global_step == 1 or trainer.global_step % max(1, getattr(trainer, "log_every_n_steps", 1)) == 0:
             self._refresh(trainer, pl_module)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -59,7 +63,7 @@ class RunProgress(ProgressBar):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._bar is not None:
-            self._refresh(trainer, pl_module, line=True)
+            self._refresh(trainer, pl_module, line=self._last_line_step != self._bar.n)
             self._bar.close()
             self._bar = None
 
@@ -75,19 +79,15 @@ class RunProgress(ProgressBar):
         # metrics come and go with the hooks that log them; the last value of each stays on show
         self._latest.update({k: v for k, v in self.get_metrics(trainer, pl_module).items() if k != "v_num"})
         shown = {name.removeprefix("train/"): _short(value) for name, value in self._latest.items()}
-        bar.set_description_str(_epoch(trainer), refresh=False)
         bar.set_postfix(shown)
         if not sys.stderr.isatty() and (line or time.monotonic() - self._last_line_s > LINE_EVERY_S):
-            self._last_line_s = time.monotonic()
+            self._last_line_s, self._last_line_step = time.monotonic(), int(bar.n)
             print(str(bar).replace("\r", ""), file=sys.stderr, flush=True)
 
 
 def _epoch(trainer: Trainer) -> str:
     limit = trainer.max_epochs or -1
-    # at the end of training Lightning already counts the epoch that would come next
-    return (
-        f"epoch {min(trainer.current_epoch + 1, limit)}/{limit}" if limit > 0 else f"epoch {trainer.current_epoch + 1}"
-    )
+    return f"epoch {trainer.current_epoch + 1}" + (f"/{limit}" if limit > 0 else "")
 
 
 class _Silent:
