@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import Any, Literal, cast
 
@@ -118,11 +118,11 @@ class ScaledPrecision(Precision):
 
     @torch.no_grad()
     def _largest(self, optimizer: Optimizer) -> float:
-        norms = [norm for same in self._gradients(optimizer) for norm in torch._foreach_norm(same, math.inf)]
-        if not norms:
+        sizes = [size for same in self._gradients(optimizer) for size in _extremes(same)]
+        if not sizes:
             return 0.0
-        device = norms[0].device
-        return float(torch.stack([norm.to(device, torch.float32) for norm in norms]).max())
+        device = sizes[0].device
+        return float(torch.stack([size.to(device, torch.float32) for size in sizes]).abs().max())
 
     @torch.no_grad()
     def _unscale(self, optimizer: Optimizer) -> None:
@@ -166,6 +166,14 @@ class ScaledPrecision(Precision):
     def teardown(self) -> None:
         self._statistics = RunningStatistics()
         self._watch = OverflowWatch()
+
+
+def _extremes(gradients: list[Tensor]) -> Iterable[Tensor]:
+    """Numbers among which is the one of the largest absolute value; NaN if any is."""
+    if gradients[0].device.type != "cpu":
+        return torch._foreach_norm(gradients, math.inf)
+    # on the host torch's infinity norm takes fifteen times as long
+    return [extreme for gradient in gradients if gradient.numel() for extreme in torch.aminmax(gradient)]
 
 
 def _uncount_step(trainer: Trainer) -> None:
