@@ -6,12 +6,14 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
+from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.strategies import DeepSpeedStrategy
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from s2s_core.averaging import WarmEma
 from s2s_core.checkpoint import AtomicCheckpointIO, read_checkpoint
+from s2s_core.cli.configs import find_config
 from s2s_core.errors import UserError
 from s2s_core.optim.larc import Larc
 from s2s_core.optim.novograd import NovoGrad
@@ -402,3 +404,58 @@ def test_strategies_that_hold_the_weights_themselves_are_refused(tmp_path):
     task.trainer = types.SimpleNamespace(strategy=DeepSpeedStrategy.__new__(DeepSpeedStrategy))
     with pytest.raises(UserError, match="expected one device or strategy ddp, got DeepSpeedStrategy"):
         MasterWeightsPrecision("bf16").convert_module(task)
+
+
+@pytest.mark.parametrize("name", ["fp16-master", "fp16-mixed"])
+def test_manual_optimization_skips_too(tmp_path, name):
+    class Manual(Toy):
+        def __init__(self, optimizer):
+            super().__init__(optimizer)
+            self.automatic_optimization = False
+
+        def training_step(self, batch, batch_idx):
+            optimizer = self.optimizers()
+            optimizer.zero_grad()
+            self.manual_backward(super().training_step(batch, batch_idx))
+            optimizer.step()
+
+    manual, automatic = Manual(sgd(lr=0.1)), Toy(sgd(lr=0.1))
+    manual.poison = automatic.poison = {1}
+    trainer = fit(manual, tmp_path, PRECISIONS[name]())
+    fit(automatic, tmp_path, PRECISIONS[name]())
+    assert trainer.global_step == 5
+    assert_same(weights(manual), weights(automatic))
+
+
+@pytest.mark.parametrize("name", HALF)
+def test_evaluation_alone_runs_in_half_and_leaves_float32(tmp_path, name):
+    class Watched(Toy):
+        def validation_step(self, batch, batch_idx):
+            super().validation_step(batch, batch_idx)
+            self.seen.append(self.net(batch[0]).dtype)
+
+    task = Watched(sgd(lr=0.1))
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        plugins=PRECISIONS[name](),
+        default_root_dir=tmp_path,
+    )
+    before = weights(task)
+    trainer.validate(task, batches(), verbose=False)
+    assert set(task.seen) == {torch.float16 if "fp16" in name else torch.bfloat16}
+    assert_same(weights(task), before)
+
+
+@pytest.mark.parametrize("name", HALF)
+def test_an_overlay_makes_its_precision(name):
+    parser = LightningArgumentParser()
+    parser.add_argument("--config", action="config")
+    parser.add_lightning_class_args(pl.Trainer, "trainer")
+    arguments = [f"--config={find_config(f'overlays/{name}', 's2s_core')}", "--trainer.accelerator=cpu"]
+    trainer = parser.instantiate_classes(parser.parse_args(arguments))["trainer"]
+    expected = PRECISIONS[name]()
+    assert trainer.precision == name
+    assert type(trainer.precision_plugin) is type(expected)
+    assert trainer.precision_plugin.state_dict() == expected.state_dict()
