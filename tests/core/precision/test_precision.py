@@ -454,7 +454,7 @@ def test_an_overlay_makes_its_precision(name):
     parser.add_argument("--config", action="config")
     parser.add_lightning_class_args(pl.Trainer, "trainer")
     arguments = [f"--config={find_config(f'overlays/{name}', 's2s_core')}", "--trainer.accelerator=cpu"]
-    trainer = parser.instantiate_classes(parser.parse_args(arguments))["trainer"]
+    trainer = pl.Trainer(**parser.instantiate_classes(parser.parse_args(arguments))["trainer"])
     expected = PRECISIONS[name]()
     assert trainer.precision == name
     assert type(trainer.precision_plugin) is type(expected)
