@@ -5,6 +5,8 @@ import types
 import lightning.pytorch as pl
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from lightning.pytorch.cli import LightningArgumentParser
 from lightning.pytorch.strategies import DeepSpeedStrategy
@@ -18,7 +20,7 @@ from s2s_core.errors import UserError
 from s2s_core.optim.larc import Larc
 from s2s_core.optim.novograd import NovoGrad
 from s2s_core.optim.schedules import Polynomial
-from s2s_core.precision.loss_scale import Backoff, StaticScale
+from s2s_core.precision.loss_scale import Backoff, LogMax, StaticScale
 from s2s_core.precision.master_weights import MasterWeightsPrecision
 from s2s_core.precision.mixed import AutocastPrecision
 from s2s_core.precision.regularizer import L2Regularizer
@@ -260,6 +262,26 @@ def test_a_skipped_step_changes_nothing(tmp_path, name):
         torch.testing.assert_close(value, weights(without)[key], rtol=1e-2, atol=1e-3)
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.sets(st.integers(0, 5)), st.sampled_from([Backoff, LogMax]), st.sampled_from(["fp16-master", "fp16-mixed"]))
+def test_no_history_of_overflows_changes_the_model(overflows, loss_scale, name):
+    task = Toy(sgd(lr=0.1, momentum=0.9))
+    task.poison = overflows
+    numbers, precision = Numbers(), PRECISIONS[name]()
+    precision.loss_scale = loss_scale()
+    before = {"weights": weights(task), "step": 0}
+    trainer = fit(task, None, precision, callbacks=[numbers])
+    for index, after in enumerate(numbers.after):
+        if index in overflows:
+            assert_same(after["weights"], before["weights"])
+            assert after["step"] == before["step"]
+        else:
+            assert after["step"] == before["step"] + 1
+            assert all(torch.isfinite(value).all() for value in after["weights"].values())
+        before = after
+    assert (trainer.global_step, precision.skipped_steps) == (6 - len(overflows), len(overflows))
+
+
 def test_a_window_with_one_overflow_is_skipped_whole(tmp_path):
     task = Toy(sgd(lr=0.1))
     task.poison = {0}
@@ -454,7 +476,7 @@ def test_an_overlay_makes_its_precision(name):
     parser.add_argument("--config", action="config")
     parser.add_lightning_class_args(pl.Trainer, "trainer")
     arguments = [f"--config={find_config(f'overlays/{name}', 's2s_core')}", "--trainer.accelerator=cpu"]
-    trainer = pl.Trainer(**parser.instantiate_classes(parser.parse_args(arguments))["trainer"])
+    trainer = pl.Trainer(**parser.instantiate(parser.parse_args(arguments))["trainer"])
     expected = PRECISIONS[name]()
     assert trainer.precision == name
     assert type(trainer.precision_plugin) is type(expected)

@@ -56,6 +56,7 @@ class HalfCopies:
         self._handles: list[RemovableHandle] = []
         kept = self._keep_in_float32(module, float32_modules)
         copies: dict[nn.Parameter, nn.Parameter] = {}
+        self._memory: dict[nn.Parameter, Tensor] = {}
         self._places: list[_Place] = []
         self._recurrent: list[nn.RNNBase] = []
         for layer in module.modules():
@@ -126,22 +127,33 @@ class HalfCopies:
 
     @torch.no_grad()
     def move_gradients(self) -> None:
-        """Add the copies' gradients to the masters' in float32, and clear them."""
+        """Add the copies' gradients to the masters' in float32, and clear them.
+
+        A master's gradient lies in the same memory at each step: on the host, new memory costs more than the sum.
+        """
         for chunk in self._chunks():
             arrived = [copy.grad for _, copy in chunk if copy.grad is not None]
-            wide = [torch.empty_like(grad, dtype=torch.float32) for grad in arrived]
-            torch._foreach_copy_(wide, arrived)
+            wide: list[Tensor] = []
             sums: list[Tensor] = []
             addends: list[Tensor] = []
-            for (master, copy), grad in zip(chunk, wide, strict=True):
+            for (master, copy), grad in zip(chunk, arrived, strict=True):
                 copy.grad = None
                 if master.grad is None:
-                    master.grad = grad
+                    master.grad = self._memory_of(master, grad)
+                    wide.append(master.grad)
                 else:
+                    wide.append(torch.empty_like(grad, dtype=torch.float32))
                     sums.append(master.grad)
-                    addends.append(grad)
+                    addends.append(wide[-1])
+            torch._foreach_copy_(wide, arrived)
             if sums:
                 torch._foreach_add_(sums, addends)
+
+    def _memory_of(self, master: nn.Parameter, grad: Tensor) -> Tensor:
+        memory = self._memory.get(master)
+        if memory is None or memory.device != grad.device or memory.stride() != grad.stride():
+            memory = self._memory[master] = torch.empty_like(grad, dtype=torch.float32)
+        return memory
 
     def _chunks(self) -> Iterator[list[tuple[nn.Parameter, nn.Parameter]]]:
         chunk: list[tuple[nn.Parameter, nn.Parameter]] = []
@@ -180,6 +192,7 @@ class HalfCopies:
         for handle in self._handles:
             handle.remove()
         self._places, self.pairs, self._handles, self._recurrent = [], [], [], []
+        self._memory = {}
 
 
 def _widened(value: Any, copy: Tensor) -> Any:
