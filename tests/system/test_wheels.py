@@ -95,11 +95,12 @@ def test_a_wheel_tells_nothing_of_the_machine_that_built_it(wheels, package):
     assert all(name.startswith((f"s2s_{package}/", f"s2s_{package}-{VERSION}.dist-info/")) for name in names)
 
 
-def test_the_wheel_of_recognition_has_every_config(wheels):
-    sources = REPOSITORY / "packages/asr/configs"
+@pytest.mark.parametrize("package", ["asr", "core"])
+def test_a_wheel_has_every_config(wheels, package):
+    sources = REPOSITORY / "packages" / package / "configs"
     expected = {path.relative_to(sources).as_posix() for path in sources.rglob("*.yaml")}
-    with zipfile.ZipFile(wheels["asr"]) as wheel:
-        packed = {name.removeprefix("s2s_asr/configs/") for name in wheel.namelist() if name.endswith(".yaml")}
+    with zipfile.ZipFile(wheels[package]) as wheel:
+        packed = {name.removeprefix(f"s2s_{package}/configs/") for name in wheel.namelist() if name.endswith(".yaml")}
     assert expected
     assert packed == expected
 
