@@ -252,6 +252,8 @@ def test_wrong_arguments_are_refused(transcriber):
         transcriber.transcribe([np.zeros(9)], chunk_s=2.0, overlap_s=2.0)
     with pytest.raises(ValueError, match="batch_seconds"):
         transcriber.transcribe([np.zeros(9)], batch_seconds=0)
+    with pytest.raises(TypeError, match=r"list of recordings, got the one path 'a\.wav'"):
+        transcriber.transcribe("a.wav")
     with pytest.raises(UserError, match="Linear"):
         Transcriber(SimpleNamespace(decoder=nn.Linear(1, 1)))
 

@@ -97,7 +97,8 @@ def tiny_config(corpus, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def lightning():
     """A function that starts ``lightning run asr`` as a process of its own."""
-    command = [sys.executable, "-c", "import sys; from s2s_core.cli.main import main; sys.exit(main())", "run", "asr"]
+    # the console script itself: Lightning starts further processes of a run by its name
+    command = [sys.executable, str(Path(sys.executable).with_name("lightning")), "run", "asr"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
     def start(*arguments, cwd, **kwargs):

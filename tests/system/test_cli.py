@@ -2,7 +2,12 @@
 
 import gzip
 import json
+import os
+import re
 import shutil
+import signal
+import subprocess
+import time
 
 import pytest
 import torch
@@ -45,6 +50,80 @@ def test_predict_keeps_the_manifests_order(best, corpus, capfd):
     cuts = [json.loads(line) for line in gzip.decompress(manifest.read_bytes()).splitlines()]
     assert [row["id"] for row in rows] == [cut["id"] for cut in cuts]
     assert [row["reference"] for row in rows] == [cut["supervisions"][0]["text"] for cut in cuts]
+
+
+def test_two_processes_predict_and_measure_what_one_does(best, corpus, lightning, tmp_path):
+    manifest = f"--data.{{}}={corpus / 'test.jsonl.gz'}"
+    two = ["--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.accelerator=cpu"]
+    found = {}
+    for processes, options in ((1, []), (2, two)):
+        output = tmp_path / f"{processes}.jsonl"
+        words = ["predict", "--ckpt_path", best, manifest.format("predict"), "--output", output, *options]
+        process = lightning(*words, cwd=tmp_path)
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+        words = ["test", "--ckpt_path", best, manifest.format("test"), *options]
+        process = lightning(*words, cwd=tmp_path, stdout=subprocess.PIPE)
+        metrics, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+        assert "sync_dist" not in errors
+        found[processes] = output.read_text(), json.loads(metrics)
+    assert found[1][0].count("\n") == 4
+    assert found[2][0] == found[1][0]
+    assert found[2][1] == pytest.approx(found[1][1], abs=2e-6)
+
+
+def test_the_config_of_a_run_is_shown_again(trained, tiny_config, capsys):
+    with pytest.raises(SystemExit) as done:
+        main(["run", "asr", "fit", "--config", str(tiny_config), f"--output={trained}", "--print_config"])
+    assert not done.value.code
+    assert "batch_seconds: 12.0" in capsys.readouterr().out
+
+
+def test_ctrl_c_ends_with_one_line_and_the_run_goes_on(lightning, tiny_config, tmp_path):
+    words = ["fit", "--config", tiny_config, "--output", "run"]
+    process = lightning(*words, "--trainer.max_steps=100000", cwd=tmp_path, start_new_session=True)
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    deadline = time.monotonic() + 300
+    while not last.exists():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the loader's workers too
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 130, errors
+    assert re.fullmatch(r"interrupted at step \d+; go on with --ckpt_path last", errors.splitlines()[-1])
+    assert "Traceback" not in errors
+    process = lightning(*words, "--ckpt_path", "last", "--trainer.max_steps=1", cwd=tmp_path)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert "going on from" in errors
+
+
+def test_a_vocabulary_of_pieces_travels_in_the_checkpoint(corpus, tiny_config, tmp_path, capfd):
+    def run(*arguments):
+        assert main(["run", "asr", *map(str, arguments)]) == 0, capfd.readouterr().err
+        return capfd.readouterr().out
+
+    shar = tmp_path / "shar"
+    options = ["--sentencepiece", 40, "--shar", 16]
+    run("prepare", "csv", "--input", corpus.parent / "speech", "--output", shar, *options)
+    pieces = {"class_path": "s2s_core.text.tokenizers.SentencePieceTokenizer"}
+    pieces["init_args"] = {"model_file": str(shar / "sentencepiece.model")}
+    changes = {"model": {"init_args": {"tokenizer": pieces, "decoder": {"init_args": {"vocab_size": 40}}}}}
+    changes["data"] = {"init_args": {f: str(shar / f"{f}-shar") for f in ("train", "validation", "test")}}
+    (tmp_path / "pieces.yaml").write_text(json.dumps(changes))
+    words = ["--config", tiny_config, "--config", tmp_path / "pieces.yaml", "--output", tmp_path / "run"]
+    run("fit", *words, "--trainer.max_steps=4")
+
+    (shar / "sentencepiece.model").unlink()
+    (tmp_path / "elsewhere").mkdir()
+    best = shutil.copy(tmp_path / "run/checkpoints/last.ckpt", tmp_path / "elsewhere")
+    metrics = json.loads(run("test", "--ckpt_path", best).splitlines()[-1])
+    rows = run("transcribe", "--checkpoint", best, "--format=json", shar / "test-shar").splitlines()
+    assert len(rows) == 4
+    assert metrics["test/wer"] > 0
+    run("fit", "--output", tmp_path / "run", "--ckpt_path", "last", "--trainer.max_steps=6")
 
 
 def test_a_checkpoint_rebuilds_the_same_model_through_lightning_too(best):

@@ -260,6 +260,8 @@ def test_command_on_the_configs_data(toy, capsys):
         (["--config", "toy.yaml", "--precisions", "8"], "'8' is none of"),
         (["--config", "toy.yaml", "--precisions", ","], "at least one"),
         (["--config", "toy.yaml", "--model.init_args.sise", "3"], "sise"),
+        (["--config", "toy.yaml", "--steps", "0"], "--steps: expected a number above 0"),
+        (["--config", "toy.yaml", "--json", "absent/out.json"], "--json absent/out.json: no folder 'absent'"),
     ],
 )
 def test_mistakes_are_named(toy, arguments, message):

@@ -41,6 +41,13 @@ def test_arguments_are_resolved_in_place(packaged):
     assert found == ["--config", small, "--a", "1", f"--config={large}", "-c", small]
 
 
+def test_a_packaged_config_is_wanted_even_where_a_file_has_its_name(packaged, tmp_path):
+    (tmp_path / "small").write_text("model: {}\n")
+    assert configs.find_packaged("small", "s2s_x", "none") == packaged / "small.yaml"
+    with pytest.raises(UserError, match=r"config 'smal': not packaged; did you mean small\?"):
+        configs.find_packaged("smal", "s2s_x", "not packaged")
+
+
 def test_an_unknown_name_suggests_the_nearest(packaged):
     with pytest.raises(UserError, match=r"config 'jasper/10x6': .*did you mean jasper/10x5\?"):
         configs.find_config("jasper/10x6", "s2s_x")

@@ -1,3 +1,6 @@
+import sys
+from typing import Literal
+
 import pytest
 from jsonargparse import ArgumentError, ArgumentParser
 
@@ -7,7 +10,15 @@ from s2s_core.optim.schedules import Schedule
 
 
 class Model:
-    def __init__(self, features: Features, schedule: Schedule | None = None, steps: int = 3) -> None:
+    def __init__(
+        self,
+        features: Features,
+        schedule: Schedule | None = None,
+        steps: int = 3,
+        rate: int | float | None = None,
+        mode: Literal["fast", "slow"] | None = None,
+        unit: Literal["word", "char"] = "word",
+    ) -> None:
         """A model."""
 
 
@@ -37,12 +48,21 @@ def model(**init_args):
             model(schedule={"class_path": "s2s_core.audio.features.LogMel"}),
             "config: model.schedule: s2s_core.audio.features.LogMel is not a kind of Schedule",
         ),
+        (
+            model(schedule={"class_path": "s2s_core.optim.schedules.Cosin"}),
+            "config: model.schedule: s2s_core.optim.schedules has no 'Cosin'; did you mean 'Cosine'?",
+        ),
+        (
+            model(schedule={"class_path": "s2s_core.optim.schedules.Piecewise"}),
+            "config: model.schedule: Piecewise needs boundaries, decay_rates",
+        ),
         (model(steps="three"), "config: model.steps: expected int, got three"),
+        (model(rate="three"), "config: model.rate: expected int or float, got three"),
+        (model(mode="quick"), "config: model.mode: expected one of fast, slow, got quick"),
+        (model(unit="line"), "config: model.unit: expected one of word, char, got line"),
     ],
 )
 def test_the_key_and_the_expectation_are_named(parser, monkeypatch, config, expected):
-    import sys
-
     monkeypatch.setitem(sys.modules, __name__, sys.modules[Model.__module__])
     with pytest.raises(ArgumentError) as raised:
         parser.parse_object(config)
@@ -61,3 +81,13 @@ def test_an_unknown_key_suggests_the_nearest(parser):
 
 def test_an_unforeseen_report_is_kept_whole_on_one_line():
     assert explain("something\n  else", []) == "config: something else"
+
+
+def test_a_parts_own_complaint_is_not_buried_in_the_unions_around_it(parser, monkeypatch):
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[Model.__module__])
+    config = parser.parse_object(
+        model(schedule={"class_path": "s2s_core.optim.schedules.Cosine", "init_args": {"warmup_steps": -4}})
+    )
+    with pytest.raises(ValueError, match="Does not validate") as raised:
+        parser.instantiate(config)
+    assert explain(str(raised.value), []) == "config: warmup_steps: expected a number of steps, got -4"

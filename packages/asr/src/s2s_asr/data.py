@@ -123,7 +123,9 @@ class SpeechData(Part, LightningDataModule):
     def _load(self, split: str) -> CutTable:
         given = self.manifests[split]
         if not given:
-            raise UserError(f"data.init_args.{split}: no manifest given; `prepare CORPUS` writes {split}.jsonl.gz")
+            wants_any = split == "predict"
+            hint = "any that `prepare` wrote will do" if wants_any else f"`prepare CORPUS` writes {split}.jsonl.gz"
+            raise UserError(f"data.init_args.{split}: no manifest given; {hint}")
         cuts = CutTable.load([given] if isinstance(given, str) else given)
         keep = np.ones(len(cuts), dtype=bool)
         notes = [] if split == "predict" else self._check_transcripts(split, cuts, keep)
@@ -250,7 +252,7 @@ class SpeechData(Part, LightningDataModule):
 
     def _note_failures(self, split: str, failures: list[str]) -> None:
         if self.on_error == "raise":
-            raise UserError(f"{failures[0]} (data.init_args.on_error=skip leaves such utterances out)")
+            raise UserError(f"{split}: {failures[0]} (data.init_args.on_error=skip leaves such utterances out)")
         self.skipped.setdefault(split, []).extend(failures)
 
     def _list_skipped(self, split: str) -> None:

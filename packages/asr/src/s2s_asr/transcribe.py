@@ -136,6 +136,8 @@ class Transcriber:
             sources, batch_seconds, chunk_s, overlap_s: see `transcribe`.
             progress: called after each batch with the seconds of audio that it finished.
         """
+        if isinstance(sources, str | Path):
+            raise TypeError(f"sources: expected a list of recordings, got the one path '{sources}'")
         if batch_seconds <= 0:
             raise ValueError(f"batch_seconds must be positive, got {batch_seconds}")
         plan = plan_chunks(self.frame_samples, self.sample_rate_hz, chunk_s, overlap_s)

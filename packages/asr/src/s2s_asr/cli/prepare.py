@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from s2s_core.cli.arguments import VerbParser
 from s2s_core.errors import UserError
 from s2s_core.text.tokenizers import ENGLISH_LABELS
 
@@ -23,8 +24,8 @@ _HOLD_OUT = {"an4": 0.1, "ljspeech": 0.05}
 def build_parser() -> argparse.ArgumentParser:
     """The command's arguments."""
     listing = "\n".join(f"  {name:<12} {text}" for name, text in CORPORA.items())
-    parser = argparse.ArgumentParser(
-        prog="prepare",
+    parser = VerbParser(
+        prog="lightning run asr prepare",
         description="Check a corpus and write Lhotse manifests: SPLIT.jsonl.gz, rejected.tsv, summary.json.",
         epilog=f"corpora:\n{listing}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s2s_core.cli.arguments import VerbParser
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ SHOWN = 8
 
 def main(argv: Sequence[str]) -> int:
     """Run the whole path once; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="lightning run asr quickstart", description=__doc__)
+    parser = VerbParser(prog="lightning run asr quickstart", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("runs/quickstart"), help="folder (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the speech and of the training (default: %(default)s)")
     options, overrides = parser.parse_known_args(argv)

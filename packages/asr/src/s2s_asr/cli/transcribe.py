@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from s2s_core.cli.arguments import VerbParser
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = VerbParser(
         prog="lightning run asr transcribe",
         description="Recordings to text with a trained checkpoint.",
         epilog=EPILOG,

@@ -7,9 +7,11 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.configs import resolve_config_arguments
+from s2s_core.cli.output import output_file
 from s2s_core.cli.tasks import TaskInfo
 from s2s_core.errors import UserError
 
@@ -34,7 +36,9 @@ def main(task: TaskInfo, argv: list[str]) -> int:
     precisions = _precisions(asked.precisions)
     if not asked.config:
         raise UserError("--config: expected the name of a packaged config or a file; list them with 'configs'")
-    arguments = [word for name in asked.config for word in ("--config", name)] + keys
+    named = [word for name in asked.config for word in ("--config", name)]
+    arguments = resolve_config_arguments(named, task.package) + keys
+    report = None if asked.json is None else output_file("--json", asked.json)
 
     import torch
 
@@ -54,18 +58,17 @@ def main(task: TaskInfo, argv: list[str]) -> int:
     about = _about(asked, device)
     print(_headline(about, results[0].parameters))
     print(_table(results))
-    if asked.json is not None:
+    if report is not None:
         rows = [{**asdict(row), "share_of_ceiling": row.share_of_ceiling} for row in results]
-        Path(asked.json).write_text(json.dumps({**about, "results": rows}, indent=2) + "\n", encoding="utf-8")
+        report.write_text(json.dumps({**about, "results": rows}, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
 def _parser(task: TaskInfo) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = VerbParser(
         prog=f"lightning run {task.name} bench",
         description="Time real training steps (forward, loss, backward, optimizer; no augmentation, no logging) "
         "against the machine's own matrix product. Keys of the config may follow: --model.init_args...",
-        allow_abbrev=False,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--config", "-c", action="append", metavar="NAME", help="a packaged config or a YAML file")
@@ -114,7 +117,6 @@ def _device(name: str) -> Any:
 
 def _work(task: TaskInfo, arguments: list[str], asked: argparse.Namespace) -> tuple[Task, Iterable[Any], float | None]:
     """The config's task, freshly built, batches for it, and where its gradients are clipped."""
-    from s2s_core.cli.configs import resolve_config_arguments
     from s2s_core.cli.lightning_cli import TaskCLI
 
     class BenchCLI(TaskCLI):
@@ -124,7 +126,7 @@ def _work(task: TaskInfo, arguments: list[str], asked: argparse.Namespace) -> tu
             if asked.data == "config":
                 super().instantiate_classes()
 
-    cli = BenchCLI(task, resolve_config_arguments(arguments, task.package), trains=False)
+    cli = BenchCLI(task, arguments, trains=False)
     clip_norm = cli.config.get("trainer.gradient_clip_val")
     if asked.data == "config":
         cli.trainer.strategy.connect(cli.model)  # the data module asks its trainer's model for the tokenizer

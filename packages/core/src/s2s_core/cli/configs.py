@@ -41,15 +41,22 @@ def find_config(name: str, package: str) -> Path:
         UserError: if there is neither; names the nearest packaged configs.
     """
     path = Path(name)
-    if path.is_file():
-        return path
+    return path if path.is_file() else find_packaged(name, package, "neither a file nor a packaged config")
+
+
+def find_packaged(name: str, package: str, complaint: str) -> Path:
+    """Return the packaged config called ``name``.
+
+    Raises:
+        UserError: with the complaint and the nearest names, if there is none.
+    """
     configs = packaged_configs(package)
     stem = name.removesuffix(".yaml")
     if stem in configs:
         return configs[stem]
     near = get_close_matches(stem, configs, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}?" if near else "list them with the command 'configs'"
-    raise UserError(f"config '{name}': neither a file nor a packaged config; {hint}")
+    raise UserError(f"config '{name}': {complaint}; {hint}")
 
 
 def describe_config(path: Path) -> str:

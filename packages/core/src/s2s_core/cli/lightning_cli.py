@@ -124,7 +124,7 @@ class TaskCLI(LightningCLI):
         try:
             super().instantiate_classes()
         except (ValueError, TypeError, MisconfigurationException) as error:
-            raise UserError(f"config: {' '.join(str(error).split())}") from error
+            raise UserError(explain(str(error), [])) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config = self.config_init["trainer"]

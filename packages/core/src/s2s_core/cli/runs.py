@@ -15,8 +15,10 @@ from typing import Any
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.cli import LightningArgumentParser
+from torch import distributed
 
 from s2s_core.checkpoint import SECTION, assets_of, check_task, check_trusted, load_matching, read_checkpoint
+from s2s_core.cli.arguments import VerbParser
 from s2s_core.cli.configs import CORE_PACKAGE, resolve_config_arguments
 from s2s_core.cli.lightning_cli import RUN_CONFIG, TaskCLI
 from s2s_core.cli.main import INTERRUPTED
@@ -34,15 +36,21 @@ def train(task: TaskInfo, argv: list[str]) -> int:
     asked = _peek(argv)
     folder = _run_folder(asked)
     checkpoint = _resume_point(asked, folder)
-    if checkpoint is None and (folder / "checkpoints").is_dir() and any((folder / "checkpoints").iterdir()):
+    only_shown = any(word.startswith("--print_config") for word in argv)
+    if checkpoint is None and not only_shown and any(folder.glob("checkpoints/*")):
         raise UserError(f"'{folder}' already holds a run: go on with --ckpt_path last, or choose another --output")
+    assets: dict[str, bytes] = {}
     if checkpoint is not None:
-        check_task(read_checkpoint(checkpoint, "meta"), checkpoint, task.name)
+        content = read_checkpoint(checkpoint)
+        check_task(content, checkpoint, task.name)
+        assets = assets_of(content)
+        del content  # the trainer reads it again, once there is something to put it into
         if not asked.config and (folder / RUN_CONFIG).is_file():
             resolved = ["--config", str(folder / RUN_CONFIG), *resolved]
     cli = TaskCLI(task, [*resolved, f"--output={folder}"], trains=True)
     if cli.config["init_from"] is not None:
         _start_from(cli, cli.config["init_from"], task)
+    cli.model.load_assets(assets)  # the files that they came from may be gone
     _announce(cli, folder, checkpoint)
     try:
         with _user_errors():
@@ -78,6 +86,15 @@ def evaluation(task: TaskInfo, argv: list[str]) -> Iterator[tuple[TaskCLI, str]]
         yield cli, path
 
 
+def gathered(rows: list[Any]) -> list[Any]:
+    """The rows of all processes; the same on each of them."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return rows
+    parts: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(parts, rows)
+    return [row for part in parts for row in part]
+
+
 def key_parser(task: TaskInfo, trains: bool) -> LightningArgumentParser:
     """The parser of every key, for its help."""
 
@@ -99,7 +116,7 @@ class _ParserReadyError(Exception):
 
 
 def _peek(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = VerbParser(add_help=False)
     parser.add_argument("--config", "-c", action="append", default=[])
     parser.add_argument("--output")
     parser.add_argument("--ckpt_path")
@@ -178,6 +195,9 @@ def quiet_lightning() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*litlogger.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    # the figures of an evaluation are totals over all processes already
+    warnings.filterwarnings("ignore", message=".*recommended to use `self.log.*sync_dist=True.*")
     warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint.*")
     warnings.filterwarnings("ignore", message=".*WeightAveraging callback, but loading a checkpoint outside.*")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
-from s2s_core.cli.configs import describe_config, packaged_configs
+from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.configs import describe_config, find_packaged, packaged_configs
+from s2s_core.cli.output import output_file
 from s2s_core.cli.tasks import TaskInfo
-from s2s_core.errors import UserError
 
 COMMON_HELP = """
   --config NAME        a packaged config (see 'configs') or a YAML file; more of them stack, the last wins
@@ -61,32 +60,32 @@ def predict(task: TaskInfo, argv: list[str]) -> int:
     """Write a checkpoint's outputs as JSON lines."""
     if _helped("predict", task, argv):
         return 0
-    from s2s_core.cli.runs import evaluation
-
     output, argv = _take_option(argv, "--output")
+    path = None if output is None else output_file("--output", output)
+    from s2s_core.cli.runs import evaluation, gathered
+
     with evaluation(task, argv) as (cli, checkpoint):
         batches = cli.trainer.predict(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True)
-    rows = _in_order([row for batch in batches or [] for row in batch], cli.datamodule.predict_ids())
-    if output is None:
+        rows = gathered([row for batch in batches or [] for row in batch])
+    if not cli.trainer.is_global_zero:
+        return 0
+    rows = _in_order(rows, cli.datamodule.predict_ids())
+    if path is None:
         _write_rows(rows, sys.stdout)
     else:
-        with Path(output).open("w", encoding="utf-8") as file:
+        with path.open("w", encoding="utf-8") as file:
             _write_rows(rows, file)
     return 0
 
 
 def configs(task: TaskInfo, argv: list[str]) -> int:
     """List the packaged configs, one line each."""
-    parser = argparse.ArgumentParser(
-        prog=f"lightning run {task.name} configs", description="List the packaged configs."
-    )
+    parser = VerbParser(prog=f"lightning run {task.name} configs", description="List the packaged configs.")
     parser.add_argument("name", nargs="?", help="print this config instead")
     wanted = parser.parse_args(argv).name
     found = packaged_configs(task.package)
     if wanted is not None:
-        if wanted not in found:
-            raise UserError(f"config '{wanted}': not packaged; 'configs' without a name lists those that are")
-        print(found[wanted].read_text(encoding="utf-8"), end="")
+        print(find_packaged(wanted, task.package, "not a packaged config").read_text(encoding="utf-8"), end="")
         return 0
     width = max((len(name) for name in found), default=0)
     for name, path in found.items():
@@ -139,7 +138,7 @@ def _print_keys(verb: str, task: TaskInfo) -> None:
 
 
 def _take_option(argv: list[str], name: str) -> tuple[str | None, list[str]]:
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = VerbParser(add_help=False)
     parser.add_argument(name, dest="value")
     known, rest = parser.parse_known_args(argv)
     return known.value, rest
