@@ -58,6 +58,15 @@ def test_metrics_are_corpus_totals_for_any_batch_size(size):
     assert found[:2] == pytest.approx([sum(losses) / len(WORDS), edits / words], rel=1e-5)
 
 
+def test_words_are_one_space_apart(monkeypatch):
+    task = build()
+    monkeypatch.setattr(task.decoder, "greedy", lambda logits, lengths: [task.tokenizer.encode("a") * 2, spaced])
+    spaced = [task.tokenizer.encode(letter)[0] for letter in "go"]
+    space = task.tokenizer.labels.index(" ")
+    spaced = [space, *spaced, space, space, *spaced, space]
+    assert task._texts(torch.zeros(2, 1, 29), torch.ones(2)) == ["aa", "go go"]
+
+
 def levenshtein(a, b):
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):

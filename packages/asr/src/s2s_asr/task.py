@@ -158,7 +158,9 @@ class SpeechToText(Task):
         ]
 
     def _texts(self, logits: Tensor, lengths: Tensor) -> list[str]:
-        return [self.tokenizer.decode(ids) for ids in self.decoder.greedy(logits.detach(), lengths)]
+        texts = (self.tokenizer.decode(ids) for ids in self.decoder.greedy(logits.detach(), lengths))
+        # what a model puts between words may be two spaces; references and `Transcriber` have one
+        return [" ".join(text.split()) for text in texts]
 
     def _show_samples(self, batch: SpeechBatch, texts: list[str]) -> None:
         rows = list(zip(batch.texts, texts, strict=True))[:SAMPLES_SHOWN]
