@@ -80,6 +80,15 @@ def test_the_config_of_a_run_is_shown_again(trained, tiny_config, capsys):
     assert "batch_seconds: 12.0" in capsys.readouterr().out
 
 
+def test_a_run_without_validation_says_that_it_has_no_best(tiny_config, tmp_path, capfd):
+    words = ["fit", "--config", tiny_config, "--output", tmp_path / "run", "--data.validation=null"]
+    assert main(["run", "asr", *map(str, words), "--trainer.max_steps=2"]) == 0
+    err = capfd.readouterr().err
+    assert err.count("val/wer was never measured: there is last.ckpt, but no best.ckpt") == 1
+    assert "monitored key" not in err
+    assert {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()} == {"last.ckpt"}
+
+
 def test_ctrl_c_ends_with_one_line_and_the_run_goes_on(lightning, tiny_config, tmp_path):
     words = ["fit", "--config", tiny_config, "--output", "run"]
     process = lightning(*words, "--trainer.max_steps=100000", cwd=tmp_path, start_new_session=True)

@@ -27,6 +27,8 @@ from s2s_core.errors import UserError
 
 LAST = "last"
 NOTES_SHOWN = 20
+OVERLAYS = "overlays/"
+"""Configs that change how a recipe is computed: they do not name its run."""
 
 
 def train(task: TaskInfo, argv: list[str]) -> int:
@@ -58,7 +60,8 @@ def train(task: TaskInfo, argv: list[str]) -> int:
     except SystemExit:
         if not cli.trainer.interrupted:
             raise
-        print(f"\ninterrupted at step {cli.trainer.global_step}; go on with --ckpt_path last", file=sys.stderr)
+        if cli.trainer.is_global_zero:
+            print(f"\ninterrupted at step {cli.trainer.global_step}; go on with --ckpt_path last", file=sys.stderr)
         return INTERRUPTED
     _conclude(cli, folder)
     return 0
@@ -127,7 +130,8 @@ def _run_folder(asked: argparse.Namespace) -> Path:
     if asked.output is not None:
         return Path(asked.output)
     if asked.config:
-        return Path("runs") / Path(asked.config[-1]).with_suffix("").name
+        recipes = [name for name in asked.config if not name.startswith(OVERLAYS)]
+        return Path("runs") / Path((recipes or asked.config)[-1]).with_suffix("").name
     if asked.ckpt_path not in (None, LAST):
         return Path(asked.ckpt_path).parent.parent
     raise UserError("--config: expected the name of a packaged config or a file; list them with 'configs'")
@@ -173,6 +177,8 @@ def _conclude(cli: TaskCLI, folder: Path) -> None:
         score = getattr(callback, "best_model_score", None)
         if score is not None:
             print(f"best {callback.monitor} {float(score):.4f}: {callback.best_model_path}", file=sys.stderr)  # type: ignore[attr-defined]
+        elif getattr(callback, "monitor", None) is not None:
+            print(f"{callback.monitor} was never measured: there is last.ckpt, but no best.ckpt", file=sys.stderr)  # type: ignore[attr-defined]
     print(f"done after {cli.trainer.global_step} steps; run folder {folder}", file=sys.stderr)
 
 
@@ -198,6 +204,7 @@ def quiet_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
     # the figures of an evaluation are totals over all processes already
     warnings.filterwarnings("ignore", message=".*recommended to use `self.log.*sync_dist=True.*")
+    warnings.filterwarnings("ignore", message=".*could not find the monitored key.*")  # _conclude says it once
     warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint.*")
     warnings.filterwarnings("ignore", message=".*WeightAveraging callback, but loading a checkpoint outside.*")
     warnings.filterwarnings("ignore", message=".*isinstance.treespec, LeafSpec.*")

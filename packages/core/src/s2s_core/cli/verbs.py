@@ -24,7 +24,7 @@ HELP = {
     "fit": (
         "Train. Writes checkpoints, TensorBoard and CSV logs and the config to a run folder.",
         "go on from a checkpoint exactly where it stopped; 'last' is the run folder's newest",
-        "  --output DIR         the run folder (default: runs/NAME of the last config)\n"
+        "  --output DIR         the run folder (default: runs/NAME of the last config, overlays aside)\n"
         "  --init_from FILE     start from a checkpoint's weights where name and shape match (fine-tuning)",
     ),
     "validate": ("Measure a checkpoint on its validation set.", "the checkpoint; it holds model and data settings", ""),
