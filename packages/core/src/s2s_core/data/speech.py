@@ -127,7 +127,8 @@ def _cut(data: dict[str, Any]) -> Any:
 
 def _manifest_rows(path: Path) -> Iterator[_Row]:
     if not path.exists():
-        raise UserError(f"{path}: no such manifest; `prepare CORPUS --input DIR --output DIR` writes manifests")
+        here = "" if path.is_absolute() else f" in '{Path.cwd()}'"
+        raise UserError(f"{path}: no such manifest{here}; `prepare CORPUS --input DIR --output DIR` writes manifests")
     if not path.name.endswith((".jsonl", ".jsonl.gz")):
         raise UserError(f"{path}: expected a Lhotse CutSet manifest (.jsonl.gz) or a Lhotse Shar folder")
     opener = gzip.open if path.name.endswith(".gz") else open

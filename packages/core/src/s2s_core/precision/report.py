@@ -123,6 +123,8 @@ class PrecisionReport(Callback):
         worst = sorted(self.layers.items(), key=lambda item: (-item[1].saturation, -item[1].underflow))[:WORST_SHOWN]
         rows = [(name, _shares(found)) for name, found in worst]
         rows = [(name, shares) for name, shares in rows if any(float(share.rstrip("%")) for share in shares)]
+        if not worst:
+            return [*lines, "  no step was looked at"]
         if not rows:
             return [*lines, "  no layer has scaled gradients at the ends of the range"]
         heading = "share of scaled gradients"
