@@ -91,7 +91,9 @@ def test_a_run_without_validation_says_that_it_has_no_best(tiny_config, tmp_path
 
 def test_ctrl_c_ends_with_one_line_and_the_run_goes_on(lightning, tiny_config, tmp_path):
     words = ["fit", "--config", tiny_config, "--output", "run"]
-    process = lightning(*words, "--trainer.max_steps=100000", cwd=tmp_path, start_new_session=True)
+    # a shell's background job ignores Ctrl-C, and so would its children, this one included
+    heeding = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = lightning(*words, "--trainer.max_steps=100000", cwd=tmp_path, **heeding)
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
     deadline = time.monotonic() + 300
     while not last.exists():
