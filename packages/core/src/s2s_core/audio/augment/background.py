@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import soundfile
 import torch
 from torch import Generator, Tensor
-from torchaudio.functional import resample
 
 from s2s_core.audio.augment.augment import WaveAugment, check_probability, check_range, uniform
+from s2s_core.data.audio_files import AUDIO_SUFFIXES, read_audio
 from s2s_core.errors import UserError
 from s2s_core.nn.mask import length_mask
-
-_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph"}
 
 
 class BackgroundNoise(WaveAugment):
@@ -75,17 +72,8 @@ class BackgroundNoise(WaveAugment):
 
 
 def _read_folder(folder: Path, sample_rate_hz: int) -> list[Tensor]:
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
     if not paths:
-        raise UserError(f"{folder}: expected a folder with recordings of noise ({', '.join(sorted(_SUFFIXES))})")
-    return [_read(path, sample_rate_hz) for path in paths]
-
-
-def _read(path: Path, sample_rate_hz: int) -> Tensor:
-    try:
-        samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise UserError(f"{path}: expected a recording of noise, but it cannot be read: {error}") from error
-    if len(samples) == 0:
-        raise UserError(f"{path}: expected a recording of noise, but it is empty")
-    return resample(torch.from_numpy(samples.mean(axis=1)), rate_hz, sample_rate_hz)
+        raise UserError(f"{folder}: expected a folder with recordings of noise ({', '.join(sorted(AUDIO_SUFFIXES))})")
+    wanted = "expected a recording of noise"
+    return [read_audio(path, sample_rate_hz, name=f"{path}: {wanted}")[0] for path in paths]
