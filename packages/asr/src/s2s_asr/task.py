@@ -117,7 +117,7 @@ class SpeechToText(Task):
             self.log("train/wer", self.train_wer.compute(), prog_bar=True, batch_size=len(batch.ids))
             padding = 1 - batch.audio_lengths.sum() / batch.audio.numel()
             self.log("train/padding", padding, batch_size=len(batch.ids))
-        return loss.mean
+        return self.normalised(loss)
 
     def validation_step(self, batch: SpeechBatch, batch_idx: int) -> None:
         texts = self._evaluate(batch)

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from s2s_core.checkpoint import SECTION, assets_of, section_of
 from s2s_core.data.resuming import begin_epoch_cleanly
 from s2s_core.errors import UserError
+from s2s_core.losses.reduction import LossSum
 from s2s_core.optim.larc import Larc
 from s2s_core.optim.schedules import Schedule
 from s2s_core.part import Part
@@ -113,6 +114,10 @@ class Task(Part, LightningModule):
         # logging costs more than a small step does, so the figures are taken only when they are written; Lightning
         # itself must say when that is, or it writes figures of earlier steps, or none
         return self.trainer._logger_connector.should_update_logs
+
+    def normalised(self, loss: LossSum) -> Tensor:
+        """The number that a training step returns: the summed loss over its true count."""
+        return loss.mean
 
     def step_generator(self, batch_idx: int) -> torch.Generator:
         """A generator for the augmentation of a training batch: a function of seed, step, batch and rank only."""
