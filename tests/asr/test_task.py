@@ -6,6 +6,7 @@ import torch
 from s2s_asr.decoders.ctc import CtcDecoder
 from s2s_asr.encoders.tdnn import TdnnBlock, TdnnEncoder
 from s2s_asr.interfaces import SpeechBatch
+from s2s_asr.losses.consistency import Consistency
 from s2s_asr.losses.ctc import CtcLoss
 from s2s_asr.task import SpeechToText
 from s2s_core.audio.augment import Augment, Gain, SpecAugment, SpeedPerturb
@@ -16,7 +17,7 @@ from s2s_core.text.tokenizers import CharTokenizer
 WORDS = ["go", "stop", "left turn", "right", "a b", "call"]
 
 
-def build(augment=None, vocab_size=28, in_features=16):
+def build(augment=None, vocab_size=28, in_features=16, consistency=None):
     torch.manual_seed(0)
     return SpeechToText(
         LogMel(16),
@@ -26,6 +27,7 @@ def build(augment=None, vocab_size=28, in_features=16):
         CharTokenizer(),
         functools.partial(torch.optim.SGD, lr=0.1),
         augment=augment,
+        consistency=consistency,
     )
 
 
@@ -81,14 +83,29 @@ def test_augmentation_touches_training_only_and_repeats():
     task = build(chain)
     data = batch(task, [0, 1, 2])
     task.eval()  # dropout off: what differs is the augmentation
-    clean = task.logits(data.audio, data.audio_lengths)[0]
-    changed = task._augmented_logits(data, 0)[0]
+    clean = task.features(data.audio, data.audio_lengths)[0]
+    changed = task._training_features(data, 0)[0]
     assert changed.shape != clean.shape or not torch.allclose(changed, clean)
-    assert torch.equal(changed, task._augmented_logits(data, 0)[0])
-    other = task._augmented_logits(data, 1)[0]
+    assert torch.equal(changed, task._training_features(data, 0)[0])
+    other = task._training_features(data, 1)[0]
     assert other.shape != changed.shape or not torch.equal(other, changed)
     task._evaluate(data)
     assert float(task.eval_loss.compute()) == pytest.approx(task.loss_of(data).item())
+
+
+def test_consistency_trains_on_two_views_with_masks_of_their_own():
+    task = build(Augment(features=[SpecAugment(freq_width=8)]), consistency=Consistency(0.5))
+    data = batch(task, [0, 1, 2])
+    features, lengths = task._training_features(data, 0)
+    one, other = features.chunk(2)
+    assert lengths.tolist() == lengths.chunk(2)[0].tolist() * 2
+    assert not torch.equal(one, other)
+    logits = torch.randn(6, int(lengths.max()), 29)
+    loss = task._training_loss(logits, lengths, data)
+    plain = [task.loss(half, lengths[:3], data.tokens, data.token_lengths) for half in logits.chunk(2)]
+    expected = plain[0].total + plain[1].total + Consistency(0.5)(logits, lengths)
+    torch.testing.assert_close(loss.total, expected)
+    assert loss.weight == plain[0].weight + plain[1].weight
 
 
 def test_sizes_that_do_not_fit_are_named():

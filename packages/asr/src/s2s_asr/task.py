@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics import MeanMetric
 
 from s2s_asr.interfaces import Decoder, Encoder, Loss, SpeechBatch
+from s2s_asr.losses.consistency import Consistency
 from s2s_asr.metrics import ErrorRate
 from s2s_core.audio.augment import Augment
 from s2s_core.audio.features import Features
@@ -39,6 +40,7 @@ class SpeechToText(Task):
         tokenizer: transcripts to labels and back.
         optimizer, schedule, larc, regularizer: see `Task`.
         augment: what is done to training audio and features.
+        consistency: shows the model every training utterance twice and rewards agreement, if given.
 
     Raises:
         ValueError: if sizes of neighbouring parts differ.
@@ -58,6 +60,7 @@ class SpeechToText(Task):
         optimizer: OptimizerCallable,
         schedule: Schedule | None = None,
         augment: Augment | None = None,
+        consistency: Consistency | None = None,
         larc: Larc | None = None,
         regularizer: L2Regularizer | None = None,
     ) -> None:
@@ -72,6 +75,7 @@ class SpeechToText(Task):
         self.loss = loss
         self.tokenizer = tokenizer
         self.augment = augment
+        self.consistency = consistency
         self.train_wer = ErrorRate("word")
         self.eval_loss = MeanMetric()
         self.eval_wer = ErrorRate("word")
@@ -97,22 +101,35 @@ class SpeechToText(Task):
         encodings, lengths = self.encoder(features, lengths)
         return self.decoder(encodings, lengths), lengths
 
-    def _augmented_logits(self, batch: SpeechBatch, batch_idx: int) -> tuple[Tensor, Tensor]:
-        if self.augment is None:
-            return self.logits(batch.audio, batch.audio_lengths)
+    def _training_features(self, batch: SpeechBatch, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """Augmented features and lengths: of the batch, or of two views of it, one after the other."""
+        audio, audio_lengths = batch.audio, batch.audio_lengths
         generator = self.step_generator(batch_idx)
-        audio, audio_lengths = self.augment.wave_batch(batch.audio, batch.audio_lengths, generator)
+        if self.augment is not None:
+            audio, audio_lengths = self.augment.wave_batch(audio, audio_lengths, generator)
         features, lengths = self.features(audio, audio_lengths)
-        features = self.augment.feature_batch(features, lengths, generator)
-        encodings, lengths = self.encoder(features, lengths)
-        return self.decoder(encodings, lengths), lengths
+        if self.consistency is not None:
+            features, lengths = self.consistency.views(features), self.consistency.views(lengths)
+        if self.augment is not None:
+            features = self.augment.feature_batch(features, lengths, generator)
+        return features, lengths
+
+    def _training_loss(self, logits: Tensor, lengths: Tensor, batch: SpeechBatch) -> LossSum:
+        if self.consistency is None:
+            return self.loss(logits, lengths, batch.tokens, batch.token_lengths)
+        views = self.consistency.views
+        loss: LossSum = self.loss(logits, lengths, views(batch.tokens), views(batch.token_lengths))
+        return LossSum(loss.total + self.consistency(logits, lengths), loss.weight)
 
     def training_step(self, batch: SpeechBatch, batch_idx: int) -> Tensor:
-        logits, lengths = self._augmented_logits(batch, batch_idx)
-        loss: LossSum = self.loss(logits, lengths, batch.tokens, batch.token_lengths)
+        features, lengths = self._training_features(batch, batch_idx)
+        encodings, lengths = self.encoder(features, lengths)
+        logits = self.decoder(encodings, lengths)
+        loss = self._training_loss(logits, lengths, batch)
         if self._logs_this_step() or self.global_step == 0:  # the progress bar shows the first step
             self.train_wer.reset()
-            self.train_wer.update(self._texts(logits, lengths), batch.texts)
+            first = slice(len(batch.ids))  # of two views, the first
+            self.train_wer.update(self._texts(logits[first], lengths[first]), batch.texts)
             self.log("train/loss", loss.mean.detach(), prog_bar=True, batch_size=len(batch.ids))
             self.log("train/wer", self.train_wer.compute(), prog_bar=True, batch_size=len(batch.ids))
             padding = 1 - batch.audio_lengths.sum() / batch.audio.numel()
