@@ -22,10 +22,11 @@ def label(path):
 
 
 def tasks_of(path):
-    """The tasks that can name a config: its package's, or any for the overlays of core."""
-    package = f"s2s_{path.relative_to(REPOSITORY / 'packages').parts[0]}"
+    """The tasks that can name a config: those of its package and folder, or any for the overlays of core."""
+    package, _, folder = path.relative_to(REPOSITORY / "packages").parts[:3]
     tasks = list(installed_tasks().values())
-    return tasks if package == "s2s_core" else [task for task in tasks if task.package == package]
+    here = [task for task in tasks if task.package == f"s2s_{package}" and task.configs in ("", folder)]
+    return tasks if package == "core" else here
 
 
 @cache

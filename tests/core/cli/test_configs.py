@@ -22,6 +22,13 @@ def test_names_are_paths_under_the_folder(packaged):
     }
 
 
+def test_a_task_may_own_a_subfolder_only(packaged):
+    assert configs.packaged_configs("s2s_x/jasper") == {"10x5": packaged / "jasper" / "10x5.yaml"}
+    assert configs.packaged_configs("s2s_x/none") == {}
+    with pytest.raises(UserError, match="small"):
+        configs.find_config("small", "s2s_x/jasper")
+
+
 def test_the_first_comment_describes(packaged):
     assert configs.describe_config(packaged / "jasper" / "10x5.yaml") == "Jasper 10x5: the large one."
     assert configs.describe_config(packaged / "small.yaml") == ""

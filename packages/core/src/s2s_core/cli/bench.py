@@ -37,7 +37,7 @@ def main(task: TaskInfo, argv: list[str]) -> int:
     if not asked.config:
         raise UserError("--config: expected the name of a packaged config or a file; list them with 'configs'")
     named = [word for name in asked.config for word in ("--config", name)]
-    arguments = resolve_config_arguments(named, task.package) + keys
+    arguments = resolve_config_arguments(named, task.config_home) + keys
     report = None if asked.json is None else output_file("--json", asked.json)
 
     import torch

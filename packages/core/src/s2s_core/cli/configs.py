@@ -23,34 +23,41 @@ def config_folder(package: str) -> Path | None:
     return next((folder for folder in candidates if folder.is_dir()), None)
 
 
-def packaged_configs(package: str) -> dict[str, Path]:
-    """All configs that a task can name: its package's, and the core's overlays."""
+def packaged_configs(home: str) -> dict[str, Path]:
+    """All configs that a task can name: its own, and the core's overlays.
+
+    Args:
+        home: the task's package, or ``package/folder`` where only a subfolder of its configs is the task's; names
+            are relative to it.
+    """
     found: dict[str, Path] = {}
-    for owner in (CORE_PACKAGE, package):
-        folder = config_folder(owner)
+    for owner in (CORE_PACKAGE, home):
+        package, _, subfolder = owner.partition("/")
+        folder = config_folder(package)
         if folder is not None:
+            folder = folder / subfolder
             for path in sorted(folder.rglob("*.yaml")):
                 found[path.relative_to(folder).with_suffix("").as_posix()] = path
     return found
 
 
-def find_config(name: str, package: str) -> Path:
+def find_config(name: str, home: str) -> Path:
     """Return the file that ``--config name`` means: an existing file first, else a packaged config.
 
     Raises:
         UserError: if there is neither; names the nearest packaged configs.
     """
     path = Path(name)
-    return path if path.is_file() else find_packaged(name, package, "neither a file nor a packaged config")
+    return path if path.is_file() else find_packaged(name, home, "neither a file nor a packaged config")
 
 
-def find_packaged(name: str, package: str, complaint: str) -> Path:
+def find_packaged(name: str, home: str, complaint: str) -> Path:
     """Return the packaged config called ``name``.
 
     Raises:
         UserError: with the complaint and the nearest names, if there is none.
     """
-    configs = packaged_configs(package)
+    configs = packaged_configs(home)
     stem = name.removesuffix(".yaml")
     if stem in configs:
         return configs[stem]
@@ -66,7 +73,7 @@ def describe_config(path: Path) -> str:
     return first.lstrip("# ") if first.startswith("#") else ""
 
 
-def resolve_config_arguments(arguments: list[str], package: str) -> list[str]:
+def resolve_config_arguments(arguments: list[str], home: str) -> list[str]:
     """Replace the names after ``--config``/``-c`` by the files they mean.
 
     Raises:
@@ -76,10 +83,10 @@ def resolve_config_arguments(arguments: list[str], package: str) -> list[str]:
     takes_name = False
     for argument in arguments:
         if takes_name:
-            resolved.append(str(_readable(find_config(argument, package))))
+            resolved.append(str(_readable(find_config(argument, home))))
             takes_name = False
         elif argument.startswith("--config="):
-            resolved.append(f"--config={_readable(find_config(argument.removeprefix('--config='), package))}")
+            resolved.append(f"--config={_readable(find_config(argument.removeprefix('--config='), home))}")
         else:
             resolved.append(argument)
             takes_name = argument in ("--config", "-c")

@@ -34,7 +34,7 @@ OVERLAYS = "overlays/"
 def train(task: TaskInfo, argv: list[str]) -> int:
     """Train as the arguments say; returns the exit status."""
     quiet_lightning()
-    resolved = resolve_config_arguments(argv, task.package)
+    resolved = resolve_config_arguments(argv, task.config_home)
     asked = _peek(argv)
     folder = _run_folder(asked)
     checkpoint = _resume_point(asked, folder)
@@ -71,7 +71,7 @@ def train(task: TaskInfo, argv: list[str]) -> int:
 def evaluation(task: TaskInfo, argv: list[str]) -> Iterator[tuple[TaskCLI, str]]:
     """Build a checkpoint's task, its data as trained with unless the arguments say otherwise, and a trainer."""
     quiet_lightning()
-    resolved = resolve_config_arguments(argv, task.package)
+    resolved = resolve_config_arguments(argv, task.config_home)
     asked = _peek(argv)
     if asked.ckpt_path is None:
         raise UserError("--ckpt_path: expected the checkpoint to measure")

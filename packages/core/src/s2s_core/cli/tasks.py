@@ -49,6 +49,13 @@ class TaskInfo:
     """``module:class`` of the LightningDataModule."""
     commands: Mapping[str, Command] = field(default_factory=dict)
     """The task's own verbs, beside those that every task has."""
+    configs: str = ""
+    """The subfolder of the package's ``configs`` that is this task's, where a package has several tasks."""
+
+    @property
+    def config_home(self) -> str:
+        """Where its packaged configs lie, as `packaged_configs` takes it."""
+        return f"{self.package}/{self.configs}" if self.configs else self.package
 
 
 def load_object(path: str) -> Any:

@@ -83,9 +83,9 @@ def configs(task: TaskInfo, argv: list[str]) -> int:
     parser = VerbParser(prog=f"lightning run {task.name} configs", description="List the packaged configs.")
     parser.add_argument("name", nargs="?", help="print this config instead")
     wanted = parser.parse_args(argv).name
-    found = packaged_configs(task.package)
+    found = packaged_configs(task.config_home)
     if wanted is not None:
-        print(find_packaged(wanted, task.package, "not a packaged config").read_text(encoding="utf-8"), end="")
+        print(find_packaged(wanted, task.config_home, "not a packaged config").read_text(encoding="utf-8"), end="")
         return 0
     width = max((len(name) for name in found), default=0)
     for name, path in found.items():
