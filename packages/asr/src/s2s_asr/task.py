@@ -130,7 +130,6 @@ class SpeechToText(Task):
             self.train_wer.reset()
             first = slice(len(batch.ids))  # of two views, the first
             self.train_wer.update(self._texts(logits[first], lengths[first]), batch.texts)
-            self.log("train/loss", loss.mean.detach(), prog_bar=True, batch_size=len(batch.ids))
             self.log("train/wer", self.train_wer.compute(), prog_bar=True, batch_size=len(batch.ids))
             padding = 1 - batch.audio_lengths.sum() / batch.audio.numel()
             self.log("train/padding", padding, batch_size=len(batch.ids))

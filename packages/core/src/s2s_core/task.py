@@ -1,8 +1,11 @@
 """The base of every task: parts in, a LightningModule out that optimises, logs and describes itself."""
 
+# torch's multi-tensor functions have no public names
+# pyright: reportPrivateImportUsage=false
+
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -15,11 +18,13 @@ from s2s_core.checkpoint import SECTION, assets_of, section_of
 from s2s_core.data.resuming import begin_epoch_cleanly
 from s2s_core.errors import UserError
 from s2s_core.losses.reduction import LossSum
+from s2s_core.optim.foreach import with_gradients
 from s2s_core.optim.larc import Larc
 from s2s_core.optim.schedules import Schedule
 from s2s_core.part import Part
 from s2s_core.precision.regularizer import L2Regularizer
 from s2s_core.random_state import capture_random_state, restore_random_state
+from s2s_core.strategies.global_mean import GlobalMean
 
 
 class Task(Part, LightningModule):
@@ -57,6 +62,7 @@ class Task(Part, LightningModule):
         self.regularizer = regularizer
         self._random_state: dict[str, Any] | None = None
         self._total_steps = 0
+        self._global_mean = GlobalMean()
 
     def assets(self) -> dict[str, bytes]:
         """Files that a checkpoint must carry for the task to be rebuilt, by name."""
@@ -79,6 +85,8 @@ class Task(Part, LightningModule):
         self._total_steps = int(self.trainer.estimated_stepping_batches) if self.schedule is not None else 0
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        if batch_idx % self.trainer.accumulate_grad_batches == 0:
+            self._global_mean.begin()
         if self._random_state is not None:
             restore_random_state(self._random_state)
             self._random_state = None
@@ -88,8 +96,20 @@ class Task(Part, LightningModule):
                     group["lr"] = self.schedule.lr(self.global_step, group["initial_lr"], self._total_steps)
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        self._finish_mean(optimizer)
         if self.regularizer is not None:
             self.regularizer(self)
+
+    @torch.no_grad()
+    def _finish_mean(self, optimizer: Optimizer) -> None:
+        correction = self._global_mean.correction(self.trainer.accumulate_grad_batches)
+        if correction is not None:
+            for params in with_gradients(p for group in optimizer.param_groups for p in group["params"]):
+                gradients = [cast(Tensor, param.grad) for param in params]
+                torch._foreach_mul_(gradients, correction.to(gradients[0]))
+        loss = self._global_mean.value
+        if loss is not None and (self._logs_this_step() or self.global_step == 0):  # the progress bar shows the first
+            self.log("train/loss", loss, prog_bar=True)
 
     def configure_gradient_clipping(
         self,
@@ -116,8 +136,16 @@ class Task(Part, LightningModule):
         return self.trainer._logger_connector.should_update_logs
 
     def normalised(self, loss: LossSum) -> Tensor:
-        """The number that a training step returns: the summed loss over its true count."""
-        return loss.mean
+        """The number that a training step returns; call it once a step, with all that the step is to minimise.
+
+        Its gradient is that of the loss over its true count on all ranks and micro-batches of the optimizer step,
+        which is also what is logged as ``train/loss``. Outside a trainer, the loss over its own count.
+        """
+        if self._trainer is None:
+            return loss.mean
+        if not self.automatic_optimization:  # each loss has an optimizer step of its own
+            self._global_mean.begin()
+        return self._global_mean.add(loss)
 
     def step_generator(self, batch_idx: int) -> torch.Generator:
         """A generator for the augmentation of a training batch: a function of seed, step, batch and rank only."""

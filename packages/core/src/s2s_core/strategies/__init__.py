@@ -1,0 +1,1 @@
+"""Training on many processes: what Lightning's own strategies lack."""
