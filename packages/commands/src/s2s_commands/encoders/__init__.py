@@ -1,0 +1,1 @@
+"""Networks that turn a sound or an image into one vector."""
