@@ -179,6 +179,10 @@ def test_a_wrong_key_or_value_is_named(capfd, tiny_config, tmp_path, key, expect
     assert expected in mistake(capfd, "fit", "--config", tiny_config, "--output", tmp_path / "run", key)
 
 
+def test_a_misspelt_option_is_named(capfd):
+    assert "'--confg'; did you mean '--config'?" in mistake(capfd, "fit", "--confg", "an4")
+
+
 def test_an_unreadable_manifest_is_named(capfd, tiny_config, tmp_path):
     (tmp_path / "bad.jsonl.gz").write_bytes(b"not gzip")
     (tmp_path / "empty.jsonl.gz").write_bytes(b"")

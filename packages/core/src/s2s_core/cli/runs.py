@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,8 @@ def _peek(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--config", "-c", action="append", default=[])
     parser.add_argument("--output")
     parser.add_argument("--ckpt_path")
-    return parser.parse_known_args(argv)[0]
+    known, known.others = parser.parse_known_args(argv)
+    return known
 
 
 def _run_folder(asked: argparse.Namespace) -> Path:
@@ -134,6 +136,9 @@ def _run_folder(asked: argparse.Namespace) -> Path:
         return Path("runs") / Path((recipes or asked.config)[-1]).with_suffix("").name
     if asked.ckpt_path not in (None, LAST):
         return Path(asked.ckpt_path).parent.parent
+    for word in asked.others:
+        if near := get_close_matches(word.partition("=")[0], ("--config", "--ckpt_path"), n=1, cutoff=0.7):
+            raise UserError(f"unknown option '{word}'; did you mean '{near[0]}'?")
     raise UserError("--config: expected the name of a packaged config or a file; list them with 'configs'")
 
 
