@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-import s2s_asr.encoders.tdnn as tdnn
+import s2s_core.nn.tdnn as tdnn
 from s2s_asr.encoders.tdnn import TdnnBlock, TdnnEncoder
 from s2s_core.nn.frames import PackedFrames, PaddedFrames
 
