@@ -13,7 +13,12 @@ class DecodingState(ABC):
 
     A search begins with one row a sentence, calls `expand` once to get ``width`` neighbouring rows of each, and from
     then on `select` after every step. What all hypotheses of a sentence share (the encoded source) may be kept once.
+    A state belongs to its search: a step may write into the state that it is given.
     """
+
+    attention: Tensor | None = None
+    """``(rows, source time)``: where the last step looked, each row sums to 1; None in a model that has no one such
+    answer. A search reads it for the coverage penalty and for alignments."""
 
     @abstractmethod
     def expand(self, width: int) -> DecodingState:
@@ -34,5 +39,8 @@ class Stepper(Protocol):
     vocab_size: int
 
     def step(self, tokens: Tensor, state: DecodingState) -> tuple[Tensor, DecodingState]:
-        """Take one more token a row, ``(rows,)``; returns logits ``(rows, vocab_size)`` and the new state."""
+        """Take one more token a row, ``(rows,)``; returns logits ``(rows, vocab_size)`` and the new state.
+
+        The logits are the caller's: a search writes into them.
+        """
         ...
