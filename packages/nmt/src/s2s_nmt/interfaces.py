@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from s2s_core.decoding.state import DecodingState
 from s2s_core.losses.reduction import LossSum
 from s2s_core.part import Part
+from s2s_core.text.sentences import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
-PAD_ID, BOS_ID, EOS_ID, UNK_ID = 0, 1, 2, 3
-"""The first four ids of every vocabulary: padding, beginning, end, unknown."""
+__all__ = ["BOS_ID", "EOS_ID", "PAD_ID", "UNK_ID", "Decoder", "Encoder", "Loss", "Memory", "TextBatch"]
 
 
 @dataclass

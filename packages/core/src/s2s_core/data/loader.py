@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -11,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from s2s_core.data.sampling import BucketBatchSampler
+from s2s_core.data.sampling import BatchSampler
 from s2s_core.errors import UserError
 
 Batch = TypeVar("Batch")
@@ -37,7 +36,7 @@ class Loaded(Generic[Batch]):
 
 
 class ResumableLoader(Generic[Batch]):
-    """Loads the batches that a `BucketBatchSampler` plans; remembers how many the trainer has really used.
+    """Loads the batches that a `BatchSampler` plans; remembers how many the trainer has really used.
 
     Lightning keeps `state_dict` in its checkpoints and hands it back before the first batch of a resumed run. What
     counts as used is what ``trained`` says (batches whose step is done), never what workers have fetched ahead or
@@ -61,7 +60,7 @@ class ResumableLoader(Generic[Batch]):
     def __init__(
         self,
         dataset: Dataset[Any],
-        sampler: BucketBatchSampler,
+        sampler: BatchSampler,
         num_workers: int = 0,
         pin_memory: bool = False,
         on_failures: Callable[[list[str]], None] | None = None,
@@ -118,7 +117,7 @@ class ResumableLoader(Generic[Batch]):
             batches, whole = min(batches, done), int(min(whole, limit))
         if batches >= whole:
             epoch, batches = epoch + 1, 0
-        return {"epoch": epoch, "batches": batches, "plan": self._fingerprint()}
+        return {"epoch": epoch, "batches": batches, "plan": self.sampler.fingerprint()}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Take up a position of `state_dict`.
@@ -126,18 +125,12 @@ class ResumableLoader(Generic[Batch]):
         Raises:
             UserError: if it lies within an epoch that was planned from other data, budget, seed or world size.
         """
-        if state["batches"] and state["plan"] != self._fingerprint():
+        if state["batches"] and state["plan"] != self.sampler.fingerprint():
             raise UserError(
                 "the checkpoint was written in the middle of an epoch over other batches: resume it with the same "
                 "training data, batch size, seed and number of processes, or from the end of an epoch"
             )
         self.sampler.load_state_dict(state)
-
-    def _fingerprint(self) -> int:
-        sampler = self.sampler
-        settings = (sampler.batch_total, sampler.max_batch_size, sampler.min_bucket_batches, sampler.bucket_width)
-        text = repr((settings, sampler.seed, sampler.shuffle, sampler.world_size))
-        return zlib.crc32(sampler.lengths.tobytes(), zlib.crc32(text.encode()))
 
 
 def _as_is(loaded: Loaded[Batch]) -> Loaded[Batch]:
