@@ -11,13 +11,11 @@ from torch import Tensor
 
 from s2s_core.decoding.constraints import Constraints, check_prefixes, next_of_prefixes
 from s2s_core.decoding.hypothesis import Hypothesis
+from s2s_core.decoding.leaving import staying
 from s2s_core.decoding.penalties import coverage_penalty, length_penalty
 from s2s_core.decoding.state import DecodingState, Stepper
 from s2s_core.decoding.top import log_normalisers, top_tokens
 from s2s_core.part import Part
-
-LEAVING_SHARE = 8
-"""Finished sentences leave the batch when they are one in so many of it: each leave-taking copies the caches."""
 
 
 class BeamSearch(Part):
@@ -267,11 +265,9 @@ class _Beams:
 
     def _staying(self) -> Tensor:
         """The places of the batch that go on; all of them while few sentences are done."""
-        open_places = [place for place, sentence in enumerate(self.sentences) if not self.done[sentence]]
-        if (len(self.sentences) - len(open_places)) * LEAVING_SHARE < len(self.sentences):
-            open_places = list(range(len(self.sentences)))
-        self.sentences = [self.sentences[place] for place in open_places]
-        return torch.tensor(open_places, device=self.log_probs.device)
+        places = staying([self.done[sentence] for sentence in self.sentences])
+        self.sentences = [self.sentences[place] for place in places]
+        return torch.tensor(places, device=self.log_probs.device)
 
 
 def _ranked(hypotheses: list[Hypothesis]) -> list[Hypothesis]:
