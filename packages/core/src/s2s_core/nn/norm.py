@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from s2s_core.nn.conv_cpu import frames, image
 from s2s_core.nn.frames import FrameLayout
 
-NormName = Literal["batch", "layer", "instance", "none"]
+NormName = Literal["batch", "layer", "rms", "instance", "none"]
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -97,6 +97,16 @@ class LayerNorm(nn.LayerNorm):
         return super().forward(x)
 
 
+class RmsNorm(nn.RMSNorm):
+    """Root mean square normalisation (Zhang and Sennrich, arXiv 1910.07467) of each frame: no mean, no bias."""
+
+    def __init__(self, channels: int, eps: float = 1e-3) -> None:
+        super().__init__(channels, eps=eps)
+
+    def forward(self, x: Tensor, layout: FrameLayout) -> Tensor:  # type: ignore[override]
+        return super().forward(x)
+
+
 class InstanceNorm(nn.Module):
     """Instance normalisation (Ulyanov et al. 2016): each channel of each sequence over its own real frames."""
 
@@ -124,23 +134,26 @@ class NoNorm(nn.Module):
         return x
 
 
-def build_norm(name: NormName, channels: int, momentum: float) -> nn.Module:
+def build_norm(name: NormName, channels: int, momentum: float = 0.1, eps: float = 1e-3) -> nn.Module:
     """Return the norm of that name.
 
     Args:
         name: which.
         channels: its size.
         momentum: of the running statistics, the share of the new value; batch norm only.
+        eps: added to the variance.
 
     Raises:
         ValueError: for another name.
     """
     if name == "batch":
-        return BatchNorm(channels, momentum)
+        return BatchNorm(channels, momentum, eps)
     if name == "layer":
-        return LayerNorm(channels)
+        return LayerNorm(channels, eps)
+    if name == "rms":
+        return RmsNorm(channels, eps)
     if name == "instance":
-        return InstanceNorm(channels)
+        return InstanceNorm(channels, eps)
     if name == "none":
         return NoNorm()
-    raise ValueError(f"norm must be one of batch, layer, instance, none; got {name!r}")
+    raise ValueError(f"norm must be one of batch, layer, rms, instance, none; got {name!r}")

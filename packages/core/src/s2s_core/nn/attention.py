@@ -1,0 +1,193 @@
+"""Attention of several heads: within a sequence, from one sequence to another, and step by step with a cache.
+
+Vaswani et al. 2017 (arXiv 1706.03762), section 3.2. Who may look at whom is a `Pattern` (see
+`s2s_core.nn.attention_pattern`), so that nothing here depends on how a batch lies in memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from s2s_core.nn.attention_pattern import Pattern
+from s2s_core.nn.linear import Linear
+
+GROWTH = 16
+"""Steps for which a cache makes room at a time."""
+
+
+class SelfAttention(nn.Module):
+    """Each position looks at the positions of its own sequence.
+
+    Queries, keys and values come from one product.
+
+    Args:
+        features: in and out.
+        heads: how many; they share the features.
+        dropout: of attention weights.
+        bias: whether the projections have one.
+
+    Raises:
+        ValueError: if ``features`` is not a multiple of ``heads``.
+    """
+
+    def __init__(self, features: int, heads: int, dropout: float = 0.0, bias: bool = True) -> None:
+        super().__init__()
+        _check(features, heads)
+        self.heads, self.dropout = heads, dropout
+        self.projection = Linear(features, 3 * features, bias, blocks=3)
+        self.output = Linear(features, features, bias)
+
+    def forward(self, x: Tensor, pattern: Pattern) -> Tensor:
+        """Attend within ``x`` (rows, time, features), which lies in the pattern's layout, as does the result."""
+        dropout = self.dropout if self.training else 0.0
+        return self.output(pattern.attend_within(self.projection(x), self.heads, dropout))
+
+    def step(self, x: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
+        """Let one new position a row, ``(rows, features)``, look at itself and those before it."""
+        query, keys, values = self.projection(x).view(len(x), 3, self.heads, -1).unbind(1)
+        cache = cache.appended(torch.stack([keys, values]))
+        attended = F.scaled_dot_product_attention(query[:, :, None], cache.keys, cache.values)
+        return self.output(attended.reshape(x.shape)), cache
+
+    def empty_cache(self, rows: int) -> Cache:
+        """The cache before the first step."""
+        weight = self.output.weight
+        shape = (2, rows, self.heads, 0, len(weight) // self.heads)
+        return Cache(_Buffer(weight.new_empty(shape)), 0)
+
+
+class CrossAttention(nn.Module):
+    """Each position looks at the positions of another sequence, the memory.
+
+    Keys and values come from one product.
+
+    Args:
+        features: in and out.
+        memory_features: of the memory.
+        heads: how many; they share the features.
+        dropout: of attention weights.
+        bias: whether the projections have one.
+
+    Raises:
+        ValueError: if ``features`` is not a multiple of ``heads``.
+    """
+
+    def __init__(
+        self, features: int, memory_features: int, heads: int, dropout: float = 0.0, bias: bool = True
+    ) -> None:
+        super().__init__()
+        _check(features, heads)
+        self.heads, self.dropout = heads, dropout
+        self.query = Linear(features, features, bias)
+        self.memory = Linear(memory_features, 2 * features, bias, blocks=2)
+        self.output = Linear(features, features, bias)
+
+    def forward(self, x: Tensor, memory: Tensor, pattern: Pattern) -> Tensor:
+        """Attend from ``x`` to ``memory``, both ``(rows, time, features)`` in the pattern's layouts."""
+        dropout = self.dropout if self.training else 0.0
+        return self.output(pattern.attend_across(self.query(x), self.memory(memory), self.heads, dropout))
+
+    def keys_values(self, memory: Tensor, mask: Tensor) -> KeysValues:
+        """Project a padded memory ``(batch, time, features)`` once for all steps.
+
+        Args:
+            memory: what is attended to.
+            mask: ``(batch, time)``, true where it is real.
+        """
+        batch, time, _ = memory.shape
+        projected = self.memory(memory).view(batch, time, 2, self.heads, -1)
+        return KeysValues(projected.permute(2, 0, 3, 1, 4).contiguous(), mask[:, None, None])
+
+    def step(self, x: Tensor, kept: KeysValues) -> Tensor:
+        """Let positions ``(rows, features)`` look at their memories, each memory serving as many adjacent rows."""
+        sentences = kept.mask.shape[0]
+        # the rows that share a memory are the time axis of one attention: its keys are read once
+        query = self.query(x).view(sentences, -1, self.heads, kept.keys.shape[-1]).transpose(1, 2)
+        attended = F.scaled_dot_product_attention(query, kept.keys, kept.values, kept.mask)
+        return self.output(attended.transpose(1, 2).reshape(x.shape))
+
+
+@dataclass(frozen=True)
+class KeysValues:
+    """The projected keys and values of a memory, one row a sentence."""
+
+    projected: Tensor
+    """``(2, batch, heads, time, head size)``: keys and values."""
+    mask: Tensor
+    """``(batch, 1, 1, time)``, true where the memory is real."""
+
+    @property
+    def keys(self) -> Tensor:
+        return self.projected[0]
+
+    @property
+    def values(self) -> Tensor:
+        return self.projected[1]
+
+    def select(self, sentences: Tensor) -> KeysValues:
+        """Keep these sentences, in that order."""
+        return KeysValues(self.projected.index_select(1, sentences), self.mask.index_select(0, sentences))
+
+
+@dataclass
+class _Buffer:
+    """Room for keys and values: ``(2, rows, heads, capacity, head size)``, and how many steps are written."""
+
+    steps: Tensor
+    written: int = 0
+
+
+@dataclass(frozen=True)
+class Cache:
+    """The keys and values of the positions so far, one row a hypothesis. Never changes; a step returns a new one.
+
+    Caches that follow one another share a buffer with room at its end. A second step from the same cache finds that
+    room taken, and copies.
+    """
+
+    buffer: _Buffer
+    length: int
+
+    @property
+    def rows(self) -> int:
+        return self.buffer.steps.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        return self.buffer.steps.device
+
+    @property
+    def keys(self) -> Tensor:
+        return self.buffer.steps[0, :, :, : self.length]
+
+    @property
+    def values(self) -> Tensor:
+        return self.buffer.steps[1, :, :, : self.length]
+
+    def appended(self, step: Tensor) -> Cache:
+        """Add the keys and values of one position, ``(2, rows, heads, head size)``."""
+        buffer = self.buffer
+        if buffer.written != self.length or self.length == buffer.steps.shape[3] or buffer.steps.dtype != step.dtype:
+            buffer = self._roomier(step.dtype)
+        buffer.steps[:, :, :, self.length] = step
+        buffer.written += 1
+        return Cache(buffer, self.length + 1)
+
+    def _roomier(self, dtype: torch.dtype) -> _Buffer:
+        old = self.buffer.steps
+        steps = old.new_empty((*old.shape[:3], self.length + GROWTH, old.shape[4]), dtype=dtype)
+        steps[:, :, :, : self.length] = old[:, :, :, : self.length]
+        return _Buffer(steps, self.length)
+
+    def select(self, rows: Tensor) -> Cache:
+        """Keep these rows, in that order."""
+        return Cache(_Buffer(self.buffer.steps.index_select(1, rows), self.length), self.length)
+
+
+def _check(features: int, heads: int) -> None:
+    if heads < 1 or features % heads:
+        raise ValueError(f"heads: expected a divisor of {features} features, got {heads}")

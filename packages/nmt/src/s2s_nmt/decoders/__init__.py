@@ -1,0 +1,1 @@
+"""A memory and the tokens so far to scores of the next token."""

@@ -1,0 +1,1 @@
+"""Source tokens to a memory."""
