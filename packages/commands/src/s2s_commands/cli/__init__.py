@@ -24,7 +24,7 @@ IMAGES = TaskInfo(
     package="s2s_commands",
     configs="images",
     summary="Image classification: one label for a picture",
-    model="s2s_commands.image_task:ImageClassifier",
+    model="s2s_commands.image_task:ImageClassification",
     data="s2s_commands.image_data:ImageData",
     commands={},
 )
