@@ -105,6 +105,10 @@ class TextTable:
         start, end = self._offsets[column][number][place : place + 2]
         return self._chunks[column][number].values[start:end].to_numpy()
 
+    def runs(self, column: str) -> list[np.ndarray]:
+        """All token sequences of a column end to end, in a few long arrays: views of the files."""
+        return [chunk.values.to_numpy() for chunk in self._chunks[column]]
+
     def text(self, column: str, row: int) -> str:
         """A text."""
         number, place = self._find(row)

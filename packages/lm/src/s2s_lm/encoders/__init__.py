@@ -1,0 +1,1 @@
+"""Bodies of language models: tokens to encodings."""
