@@ -165,3 +165,35 @@ class LstmCells:
 
 
 CELLS: dict[str, Cells] = {"gru": GruCells(), "lstm": LstmCells()}
+
+
+def gru_step(gates: Tensor, recurrent: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """One differentiable step of a GRU.
+
+    Args:
+        gates: the input's share of reset, update and new, bias included, ``(rows, 3 * hidden)``.
+        recurrent: the state's share, likewise.
+        state: ``(hidden,)``, ``(rows, hidden)``.
+
+    Returns:
+        the new state, in the dtype of the old one.
+    """
+    (before,) = state
+    size = 2 * before.size(1)
+    reset, update = torch.sigmoid(wide(gates)[:, :size] + wide(recurrent)[:, :size]).chunk(2, dim=1)
+    new = torch.tanh(wide(gates)[:, size:] + reset * wide(recurrent)[:, size:])
+    return (torch.lerp(new, wide(before), update).to(before.dtype),)
+
+
+def lstm_step(gates: Tensor, recurrent: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """One differentiable step of an LSTM: as `gru_step`, of in, forget, new and out, on ``(hidden, cell)``."""
+    before, cell = state
+    x_in, x_forget, x_new, x_out = (wide(gates) + wide(recurrent)).chunk(4, dim=1)
+    after = torch.sigmoid(x_forget) * wide(cell) + torch.sigmoid(x_in) * torch.tanh(x_new)
+    hidden = torch.sigmoid(x_out) * torch.tanh(after)
+    return hidden.to(before.dtype), after.to(cell.dtype)
+
+
+def wide(x: Tensor) -> Tensor:
+    """Float16 and bfloat16 to float32; others as they are."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from s2s_core.nn.cells import gru_step, lstm_step
 from s2s_core.nn.recurrence import recurrence
 
 State = tuple[Tensor, ...]
@@ -17,6 +18,10 @@ State = tuple[Tensor, ...]
 
 RnnType = Literal["gru", "lstm"]
 """GRU (Cho et al. 2014; its reset gate acts after the matrix, as in cuDNN) or LSTM (Gers et al. 2000)."""
+
+STATES = {"gru": 1, "lstm": 2}
+"""How many tensors a state has."""
+_STEP = {"gru": gru_step, "lstm": lstm_step}
 
 
 class Recurrent(nn.RNNBase):
@@ -79,10 +84,10 @@ class Recurrent(nn.RNNBase):
         """
         counts = lengths.cpu()  # packing needs the lengths on the host
         packed = pack_padded_sequence(inputs, counts.clamp(min=1), batch_first=True, enforce_sorted=False)
-        initial = self._initial_state(packed, inputs) if state is None else state
+        initial = self.initial_state(inputs.size(0), inputs) if state is None else state
         order = packed.sorted_indices
         begin = initial if order is None else tuple(part.index_select(1, order) for part in initial)
-        data, final = self._run(packed, begin)
+        data, final = self.packed(packed.data, packed.batch_sizes.tolist(), begin)
         back = packed.unsorted_indices
         ends = final if back is None else tuple(part.index_select(1, back) for part in final)
         outputs, _ = pad_packed_sequence(
@@ -96,21 +101,36 @@ class Recurrent(nn.RNNBase):
         )
         return outputs.masked_fill(empty[:, None, None], 0.0), kept
 
-    def _initial_state(self, packed: PackedSequence, inputs: Tensor) -> State:
+    def initial_state(self, batch: int, like: Tensor) -> State:
+        """Zeros of the device and dtype of ``like``."""
         directions = 2 if self.bidirectional else 1
-        zeros = inputs.new_zeros(self.num_layers * directions, inputs.size(0), self.hidden_size)
-        return (zeros,) if self.rnn_type == "gru" else (zeros, zeros)
+        zeros = like.new_zeros(self.num_layers * directions, batch, self.hidden_size)
+        return (zeros,) * STATES[self.rnn_type]
 
-    def _run(self, packed: PackedSequence, state: State) -> tuple[Tensor, State]:
-        if packed.data.device.type == "cpu":
-            return self._run_on_cpu(packed.data, packed.batch_sizes.tolist(), state)
+    def packed(self, data: Tensor, batch_sizes: list[int], state: State) -> tuple[Tensor, State]:
+        """Run over frames ``(frames, in_features)`` in the order of `StepOrder`, the state's rows sorted alike."""
+        if data.device.type == "cpu":
+            return self._run_on_cpu(data, batch_sizes, state)
         options = (True, self.num_layers, self.dropout, self.training, self.bidirectional)
         weights = [weight for weight in self._flat_weights if weight is not None]
+        sizes = torch.tensor(batch_sizes)
         if self.rnn_type == "gru":
-            data, hidden = torch.gru(packed.data, packed.batch_sizes, state[0], weights, *options)
+            data, hidden = torch.gru(data, sizes, state[0], weights, *options)
             return data, (hidden,)
-        data, hidden, cell = torch.lstm(packed.data, packed.batch_sizes, state, weights, *options)
+        data, hidden, cell = torch.lstm(data, sizes, state, weights, *options)
         return data, (hidden, cell)
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Take one frame a row, ``(rows, in_features)``, without dropout; not for two directions."""
+        if self.bidirectional:
+            raise ValueError("step: a bidirectional layer has no next frame")
+        ends: list[State] = []
+        for layer, (w_ih, w_hh, b_ih, b_hh) in enumerate(self.all_weights):
+            before = tuple(part[layer] for part in state)
+            gates, recurrent = F.linear(x, w_ih, b_ih), F.linear(before[0].to(x.dtype), w_hh, b_hh)
+            ends.append(_STEP[self.rnn_type](gates, recurrent, before))
+            x = ends[-1][0].to(x.dtype)
+        return x, tuple(torch.stack(parts) for parts in zip(*ends, strict=True))
 
     def _run_on_cpu(self, data: Tensor, batch_sizes: list[int], state: State) -> tuple[Tensor, State]:
         directions = 2 if self.bidirectional else 1
