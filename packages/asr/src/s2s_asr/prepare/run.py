@@ -16,7 +16,8 @@ from s2s_asr.prepare.rows import Rejected, Row
 from s2s_asr.prepare.summary import Summary, count_reasons, summarise_split
 from s2s_asr.prepare.tables import read_common_voice, read_csv_corpus
 from s2s_asr.prepare.vocabulary import train_sentencepiece
-from s2s_asr.prepare.writing import all_or_nothing, check_free, write_rejected, write_split, write_summary
+from s2s_asr.prepare.writing import write_rejected, write_split, write_summary
+from s2s_core.data.manifests import all_or_nothing, check_free
 from s2s_core.errors import UserError
 
 SENTENCEPIECE_FILE = "sentencepiece.model"
