@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,15 +15,13 @@ import soundfile
 import torch
 from torch import Tensor
 
-from s2s_core.data.audio_files import check_is_whole, unreadable_reason
+from s2s_core.data.audio_files import check_is_whole, resampled, unreadable_reason
 from s2s_core.errors import UserError
 
 STANDARD_INPUT = "-"
 BLOCK_S = 10.0
 TOLERANCE_S = 0.1
 """MP3 encoders pad: a file may decode to this much less than its header promises."""
-LONGEST_RATIO = 4000
-"""A resampling kernel has as many entries as the product of both terms of the ratio of rates."""
 
 
 class Waveform(NamedTuple):
@@ -65,36 +61,6 @@ class Recording:
             yield mono
         if empty:
             raise UserError(f"{self.name}: has no audio")
-
-
-def resampled(blocks: Iterator[Tensor], from_hz: int, to_hz: int) -> Iterator[Tensor]:
-    """Resample block by block, with the result of resampling all at once.
-
-    Windowed-sinc interpolation repeats itself after ``down`` input and ``up`` output samples, so blocks of a multiple
-    of ``down`` with enough context on both sides join without a seam. Ratios with terms above 4000, as of 16001 to
-    16000 Hz, are replaced by the nearest below, which stretches time by less than 0.03 %.
-    """
-    ratio = Fraction(to_hz, from_hz)
-    if max(ratio.numerator, ratio.denominator) > LONGEST_RATIO:
-        ratio = ratio.limit_denominator(max(1, min(LONGEST_RATIO, int(LONGEST_RATIO / ratio))))
-    if ratio == 1:
-        yield from blocks
-        return
-    from torchaudio.transforms import Resample  # slow to import, and audio at the model's own rate does without
-
-    up, down = ratio.numerator, ratio.denominator
-    resample = Resample(orig_freq=down, new_freq=up)
-    periods = math.ceil(resample.width / down)  # of context on each side
-    context = periods * down
-    held = torch.zeros(context)
-    for block in blocks:
-        held = torch.cat([held, block])
-        ready = (len(held) - 2 * context) // down
-        if ready > 0:
-            yield resample(held[: ready * down + 2 * context])[periods * up : (periods + ready) * up]
-            held = held[ready * down :]
-    rest = math.ceil((len(held) - context) * ratio)
-    yield resample(torch.cat([held, torch.zeros(context)]))[periods * up : periods * up + rest]
 
 
 def from_waveform(waveform: Waveform, name: str) -> Recording:

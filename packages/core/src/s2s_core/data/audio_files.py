@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+from collections.abc import Iterator
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -28,6 +31,8 @@ _OGG_CUT_SHORT = ("Last page lacks an end-of-stream bit", "Junk after the last p
 _WAV_DATA_CHUNK = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
 _STREAMED_SIZE = 0x7FFFF000
 """Programs that write WAV to a pipe do not know the size and put a number from here up."""
+_LONGEST_RATIO = 4000
+"""A resampling kernel has as many entries as the product of both terms of the ratio of rates."""
 
 
 def read_audio(
@@ -104,6 +109,34 @@ def inspect_audio(path: str | Path, decode: bool = True) -> AudioInfo:
 def resample(audio: Tensor, from_hz: int, to_hz: int) -> Tensor:
     """Change the rate of ``(..., samples)`` with torchaudio's windowed sinc; equal rates give ``audio`` itself."""
     return audio if from_hz == to_hz else _resampler(from_hz, to_hz)(audio)
+
+
+def resampled(blocks: Iterator[Tensor], from_hz: int, to_hz: int) -> Iterator[Tensor]:
+    """Resample block by block, with the result of resampling all at once.
+
+    Windowed-sinc interpolation repeats itself after ``down`` input and ``up`` output samples, so blocks of a multiple
+    of ``down`` with enough context on both sides join without a seam. Ratios with terms above 4000, as of 16001 to
+    16000 Hz, are replaced by the nearest below, which stretches time by less than 0.03 %.
+    """
+    ratio = Fraction(to_hz, from_hz)
+    if max(ratio.numerator, ratio.denominator) > _LONGEST_RATIO:
+        ratio = ratio.limit_denominator(max(1, min(_LONGEST_RATIO, int(_LONGEST_RATIO / ratio))))
+    if ratio == 1:
+        yield from blocks
+        return
+    up, down = ratio.numerator, ratio.denominator
+    change = _resampler(down, up)
+    periods = math.ceil(change.width / down)  # of context on each side
+    context = periods * down
+    held = torch.zeros(context)
+    for block in blocks:
+        held = torch.cat([held, block])
+        ready = (len(held) - 2 * context) // down
+        if ready > 0:
+            yield change(held[: ready * down + 2 * context])[periods * up : (periods + ready) * up]
+            held = held[ready * down :]
+    rest = math.ceil((len(held) - context) * ratio)
+    yield change(torch.cat([held, torch.zeros(context)]))[periods * up : periods * up + rest]
 
 
 @lru_cache(maxsize=16)

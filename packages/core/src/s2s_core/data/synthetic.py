@@ -102,6 +102,51 @@ def write_spoken_corpus(
     return corpus
 
 
+def write_spoken_words(
+    output_dir: Path | str,
+    words: Sequence[str],
+    *,
+    seed: int = 0,
+    train: int = 60,
+    validation: int = 10,
+    test: int = 20,
+    sample_rate_hz: int = 16000,
+) -> dict[str, list[SpokenUtterance]]:
+    """Write single words, ``train``, ``validation`` and ``test`` times each, in voices that no two splits share.
+
+    Makes ``output_dir/SPLIT/WORD/NNN.wav``. The same arguments give the same bytes.
+
+    Args:
+        output_dir: made where it is missing; files of the same names are overwritten.
+        words: what is said.
+        seed: of the voices, speeds and pitches.
+        train, validation, test: recordings of each word.
+        sample_rate_hz: of the recordings.
+
+    Raises:
+        UserError: if the package espeakng-loader is not installed.
+    """
+    splits = {
+        "train": (train, TRAIN_VARIANTS),
+        "validation": (validation, VALIDATION_VARIANTS),
+        "test": (test, TEST_VARIANTS),
+    }
+    rng = random.Random(seed)
+    plan = [
+        (split, index, word, _voice(rng, timbres[index % len(timbres)]))
+        for split, (count, timbres) in splits.items()
+        for word in words
+        for index in range(count)
+    ]
+    recordings = _recordings([(word, voice) for _, _, word, voice in plan], sample_rate_hz)
+    corpus: dict[str, list[SpokenUtterance]] = {split: [] for split in splits}
+    for (split, index, word, voice), samples in zip(plan, recordings, strict=True):
+        path = Path(output_dir) / split / word / f"{index:03d}.wav"
+        _write_wav(path, samples, sample_rate_hz)
+        corpus[split].append(SpokenUtterance(path, word, voice.variant, len(samples) / sample_rate_hz))
+    return corpus
+
+
 def _distinct_sentences(rng: random.Random, count: int) -> list[str]:
     sentences: dict[str, None] = {}
     for _ in range(20 * count + 100):
