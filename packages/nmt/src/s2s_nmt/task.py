@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,19 +21,22 @@ from s2s_core.precision.regularizer import L2Regularizer
 from s2s_core.task import Task
 from s2s_core.text.sentences import SPECIAL_TOKENS, SentenceTokenizer
 from s2s_nmt.interfaces import BOS_ID, EOS_ID, PAD_ID, Decoder, Encoder, Loss, TextBatch
+from s2s_nmt.metrics import Bleu, Chrf, Perplexity, TokenAccuracy
 
 SAMPLES_SHOWN = 4
 """Translations that are logged beside source and reference at each validation."""
 
 
 @dataclass
-class Validation:
-    """How a training run looks at its validation set."""
+class Evaluation:
+    """How models are judged, while they train and after."""
 
     sentences: int = 500
-    """How many are decoded for BLEU, spread over the set; loss and accuracy are of all. 0 decodes none."""
+    """About how many of the validation set are decoded for BLEU, spread over it; loss and accuracy are of all."""
     greedy: bool = True
-    """Decode greedily instead of with the task's search: several times as fast, usually a point of BLEU lower."""
+    """Validation decodes greedily instead of with the task's search: several times as fast, often a point lower."""
+    bleu_tokenize: str = "13a"
+    """How SacreBLEU cuts words: ``zh``, ``ja-mecab``, ``char``, ``none`` ..."""
 
 
 class TextToText(Task):
@@ -49,7 +53,7 @@ class TextToText(Task):
         target_tokenizer: target text to tokens and back; the source's if None.
         share_embeddings: the decoder's token embeddings are the encoder's.
         search: how test, predict and translation decode; a beam of 4 if None.
-        validation: how validation does.
+        evaluation: what validation and test look at.
 
     Raises:
         ValueError: if sizes of neighbouring parts differ.
@@ -71,7 +75,7 @@ class TextToText(Task):
         target_tokenizer: SentenceTokenizer | None = None,
         share_embeddings: bool = False,
         search: BeamSearch | None = None,
-        validation: Validation | None = None,
+        evaluation: Evaluation | None = None,
         larc: Larc | None = None,
         regularizer: L2Regularizer | None = None,
     ) -> None:
@@ -87,10 +91,13 @@ class TextToText(Task):
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer or source_tokenizer
         self.search = search or BeamSearch()
-        self.validation = validation or Validation()
+        self.evaluation = evaluation or Evaluation()
         self.eval_loss = MeanMetric()
-        self.eval_entropy = MeanMetric()
-        self.eval_accuracy = MeanMetric()
+        self.eval_perplexity = Perplexity()
+        self.eval_accuracy = TokenAccuracy()
+        self.eval_bleu = Bleu(self.evaluation.bleu_tokenize)
+        self.eval_chrf = Chrf()
+        self._samples: list[tuple[str, str, str]] = []
 
     @property
     def _tokenizers(self) -> dict[str, SentenceTokenizer]:
@@ -138,17 +145,35 @@ class TextToText(Task):
 
     def validation_step(self, batch: TextBatch, batch_idx: int) -> None:
         self._evaluate(batch)
+        rows = [row for row, name in enumerate(batch.ids) if self._is_decoded(name)]
+        if rows:
+            self._decode_and_judge(batch, rows, BeamSearch(beam_width=1) if self.evaluation.greedy else self.search)
 
     def test_step(self, batch: TextBatch, batch_idx: int) -> None:
         self._evaluate(batch)
+        self._decode_and_judge(batch, list(range(len(batch.ids))), self.search)
+
+    def _is_decoded(self, name: str) -> bool:
+        """Whether a validation sentence is in the sample: the same in every epoch and for any batches and ranks."""
+        total = self.trainer.datamodule.count("validation")  # type: ignore[attr-defined]
+        return zlib.crc32(name.encode()) % max(1, total) < self.evaluation.sentences
 
     def _evaluate(self, batch: TextBatch) -> None:
         logits, tokens = self.logits(batch), packed_target(batch)
+        self.eval_perplexity.update(logits, tokens)
+        self.eval_accuracy.update(logits, tokens)
         loss = self.loss(logits, tokens, batch.target_lengths)
         self.eval_loss.update(loss.mean, loss.weight)
-        entropy = torch.nn.functional.cross_entropy(logits.float(), tokens)
-        self.eval_entropy.update(entropy, len(tokens))
-        self.eval_accuracy.update((logits.argmax(dim=1) == tokens).float().mean(), len(tokens))
+
+    def _decode_and_judge(self, batch: TextBatch, rows: list[int], search: BeamSearch) -> None:
+        lengths = batch.source_lengths[rows]
+        found = self.decode(batch.source[rows, : int(lengths.max())], lengths, search)
+        texts = [self.target_tokenizer.decode(best[0].tokens) for best in found]
+        references = [batch.targets[row] for row in rows]
+        self.eval_bleu.update(texts, references)
+        self.eval_chrf.update(texts, references)
+        # of the first sentences of every batch, so that long and short ones are seen
+        self._samples.append((batch.sources[rows[0]], references[0], texts[0]))
 
     def on_validation_epoch_end(self) -> None:
         self._log_evaluation("val")
@@ -157,15 +182,24 @@ class TextToText(Task):
         self._log_evaluation("test")
 
     def _log_evaluation(self, stage: str) -> None:
+        metrics = {"loss": self.eval_loss, "perplexity": self.eval_perplexity, "accuracy": self.eval_accuracy}
+        if stage == "test" or self.evaluation.sentences:
+            metrics |= {"bleu": self.eval_bleu, "chrf": self.eval_chrf}
         # computed here, over all ranks' totals: Lightning would average per-batch rates
-        figures = {
-            "loss": self.eval_loss.compute(),
-            "perplexity": self.eval_entropy.compute().exp(),
-            "accuracy": self.eval_accuracy.compute(),
-        }
-        self.log_dict({f"{stage}/{key}": value for key, value in figures.items()}, prog_bar=True)
-        for metric in (self.eval_loss, self.eval_entropy, self.eval_accuracy):
+        self.log_dict({f"{stage}/{key}": metric.compute() for key, metric in metrics.items()}, prog_bar=True)
+        for metric in metrics.values():
             metric.reset()
+        self._show_samples(stage)
+
+    def _show_samples(self, stage: str) -> None:
+        chosen = self._samples[:: max(1, len(self._samples) // SAMPLES_SHOWN)][:SAMPLES_SHOWN]
+        self._samples = []
+        rows = [f"| {' | '.join(cell.replace('|', '/') for cell in sample)} |" for sample in chosen]
+        table = "\n".join(["| source | reference | translation |", "|---|---|---|", *rows])
+        for logger in self.loggers:
+            add_text = getattr(getattr(logger, "experiment", None), "add_text", None)
+            if rows and add_text is not None:
+                add_text(f"{stage}/translations", table, self.global_step)
 
     def decode(self, source: Tensor, lengths: Tensor, search: BeamSearch | None = None) -> list[list[Hypothesis]]:
         """Search the targets of padded source tokens ``(batch, time)``; the best hypothesis of each comes first."""
