@@ -47,8 +47,8 @@ class CutMix(Part):
             return images, targets
         height, width = images.shape[2:]
         side = (1 - rng.beta(self.alpha, self.alpha)) ** 0.5
-        top, bottom = _interval(rng.integers(height), side * height, height)
-        left, right = _interval(rng.integers(width), side * width, width)
+        top, bottom = _interval(int(rng.integers(height)), side * height, height)
+        left, right = _interval(int(rng.integers(width)), side * width, width)
         mixed = images.clone()
         mixed[:, :, top:bottom, left:right] = images[partner, :, top:bottom, left:right]
         share = 1 - (bottom - top) * (right - left) / (height * width)

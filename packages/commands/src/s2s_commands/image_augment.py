@@ -100,5 +100,6 @@ class ImageAugment(Part):
             found.append(v2.RandAugment(self.operations, self.rand_augment, fill=fill))
         found.append(v2.PILToTensor())
         if self.erase:
-            found.append(v2.RandomErasing(self.erase, value=[float(level) for level in grey]))
+            value: Any = [float(level) for level in grey]
+            found.append(v2.RandomErasing(self.erase, value=value))
         return found

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 
+from s2s_commands.image_augment import ImageAugment
 from s2s_commands.image_batches import EpochSampler, Images
 from s2s_commands.image_table import ImageRow, classes_of, load_rows
+from s2s_commands.image_task import ImageClassification
 from s2s_commands.image_view import ImageView
 from s2s_commands.interfaces import ImageBatch
 from s2s_core.data.loader import ResumableLoader
@@ -86,7 +88,7 @@ class ImageData(Part, LightningDataModule):
         self.details = details or ImageDetails()
         self.view = ImageView()
         """The model's, once a trainer is attached."""
-        self.augment = None
+        self.augment: ImageAugment | None = None
         """The model's, once a trainer is attached."""
         self.classes: list[str] = []
         """Names by number: the model's if it has been trained, else the training pictures'."""
@@ -101,14 +103,13 @@ class ImageData(Part, LightningDataModule):
             UserError: if a source is not given, absent or empty, or an evaluated picture's class is unknown.
         """
         module = self.trainer.lightning_module if self.trainer is not None else None
-        if module is not None:
-            self.view, self.augment = module.view, module.augment  # pyright: ignore[reportAttributeAccessIssue]
-            self.classes = list(module.classes)  # pyright: ignore[reportArgumentType]
+        if isinstance(module, ImageClassification):
+            self.view, self.augment, self.classes = module.view, module.augment, module.classes
         for split in _SPLITS_OF_STAGE[stage]:
             needless = stage == "fit" and split == "validation" and not self.sources[split]
             if split not in self._rows and not needless:
                 self._rows[split] = self._load(split)
-        if module is not None:
+        if isinstance(module, ImageClassification):
             module.classes = self.classes
 
     def _load(self, split: str) -> list[ImageRow]:

@@ -89,7 +89,7 @@ class ImageClassification(Classifier):
             images, targets = self.cutmix(images, targets, generator)
         return self.logits(images), targets
 
-    def loss_of(self, batch: ImageBatch) -> Tensor:
+    def loss_of(self, batch: Any) -> Tensor:
         return self.loss(self.logits(batch.images), self.targets_of(batch.labels)).mean
 
     def bench_batch(self, seconds: float, batch_size: int) -> ImageBatch:

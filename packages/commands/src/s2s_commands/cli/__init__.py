@@ -26,7 +26,13 @@ IMAGES = TaskInfo(
     summary="Image classification: one label for a picture",
     model="s2s_commands.image_task:ImageClassification",
     data="s2s_commands.image_data:ImageData",
-    commands={},
+    commands={
+        "prepare": Command("a corpus of pictures to manifests", "s2s_commands.cli.prepare_images:main"),
+        "classify": Command("pictures to labels with a trained checkpoint", "s2s_commands.cli.classify_image:main"),
+        "quickstart": Command(
+            "train on handwritten digits, test and classify in minutes", "s2s_commands.cli.quickstart_images:main"
+        ),
+    },
 )
 
 
