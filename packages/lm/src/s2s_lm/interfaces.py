@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +27,12 @@ class SegmentBatch:
     """``(batch,)``, bool: rows that begin anew, whose carried state is forgotten."""
     lengths: list[int] | None
     """Tokens of each row; None if every row is full. On the host, so that a device need not be asked."""
+    fresh: bool = False
+    """Whether every row begins anew."""
     stretch: float = 1.0
     """The segment's length over the usual one: what a recipe with variable segments scales its learning rate by."""
+    ids: list[str] = field(default_factory=list)
+    """The rows' names, where each is a text of its own."""
 
 
 IGNORED = -100
