@@ -9,7 +9,7 @@ from s2s_core.audio.augment.augment import Augment, FeatureAugment, WaveAugment
 from s2s_core.audio.augment.background import BackgroundNoise
 from s2s_core.audio.augment.crop import RandomCrop
 from s2s_core.audio.augment.level import Gain, WhiteNoise
-from s2s_core.audio.augment.shift import TimeShift
+from s2s_core.audio.augment.shift import RandomPlace, TimeShift
 from s2s_core.audio.augment.spec_augment import SpecAugment
 from s2s_core.audio.augment.speed import SpeedPerturb
 from s2s_core.audio.augment.stretch import Pitch, Stretch
@@ -21,6 +21,7 @@ __all__ = [
     "Gain",
     "Pitch",
     "RandomCrop",
+    "RandomPlace",
     "SpecAugment",
     "SpeedPerturb",
     "Stretch",

@@ -1,11 +1,11 @@
-"""Earlier and later recordings."""
+"""Recordings at other places in time."""
 
 from __future__ import annotations
 
 import torch
 from torch import Generator, Tensor
 
-from s2s_core.audio.augment.augment import WaveAugment, whole_numbers
+from s2s_core.audio.augment.augment import WaveAugment, check_probability, whole_numbers
 from s2s_core.nn.mask import length_mask
 
 
@@ -37,3 +37,37 @@ class TimeShift(WaveAugment):
         inside = (source >= 0) & (source < audio_lengths[:, None])
         moved = audio.gather(1, source.clamp(0, audio.size(1) - 1)).masked_fill(~inside, 0.0)
         return moved.masked_fill(~length_mask(audio_lengths, audio.size(1)), 0.0), audio_lengths
+
+
+class RandomPlace(WaveAugment):
+    """Lays each recording that is shorter than ``window_s`` at a random place in that much silence.
+
+    For classifiers that listen to a stream through a window, where a word begins anywhere.
+
+    Args:
+        window_s: how long the result is; longer recordings stay as they are.
+        probability: of doing it to a recording at all.
+        sample_rate_hz: of the audio that will come.
+
+    Raises:
+        ValueError: if the window is not positive or the probability none.
+    """
+
+    def __init__(self, window_s: float = 1.0, probability: float = 1.0, sample_rate_hz: int = 16000) -> None:
+        if window_s <= 0:
+            raise ValueError(f"window_s must be above 0, got {window_s}")
+        check_probability(probability)
+        self.window_s = window_s
+        self.probability = probability
+        self.sample_rate_hz = sample_rate_hz
+
+    def __call__(self, audio: Tensor, audio_lengths: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        window = round(self.window_s * self.sample_rate_hz)
+        fractions = torch.rand(len(audio), generator=generator).to(audio.device)
+        chosen = (torch.rand(len(audio), generator=generator) < self.probability).to(audio.device)
+        lengths = torch.where(chosen, audio_lengths.clamp(min=window), audio_lengths)
+        starts = whole_numbers(fractions, lengths - audio_lengths + 1)
+        width = max(window, audio.size(1))
+        source = torch.arange(width, device=audio.device) - starts[:, None]
+        inside = (source >= 0) & (source < audio_lengths[:, None])
+        return audio.gather(1, source.clamp(0, audio.size(1) - 1)).masked_fill(~inside, 0.0), lengths
