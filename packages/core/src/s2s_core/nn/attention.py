@@ -13,10 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2s_core.nn.attention_pattern import Pattern
+from s2s_core.nn.key_value_cache import Cache
 from s2s_core.nn.linear import Linear
-
-GROWTH = 16
-"""Steps for which a cache makes room at a time."""
 
 
 class SelfAttention(nn.Module):
@@ -50,14 +48,11 @@ class SelfAttention(nn.Module):
         """Let one new position a row, ``(rows, features)``, look at itself and those before it."""
         query, keys, values = self.projection(x).view(len(x), 3, self.heads, -1).unbind(1)
         cache = cache.appended(torch.stack([keys, values]))
-        attended = F.scaled_dot_product_attention(query[:, :, None], cache.keys, cache.values)
-        return self.output(attended.reshape(x.shape)), cache
-
-    def empty_cache(self, rows: int) -> Cache:
-        """The cache before the first step."""
-        weight = self.output.weight
-        shape = (2, rows, self.heads, 0, len(weight) // self.heads)
-        return Cache(_Buffer(weight.new_empty(shape)), 0)
+        # the hypotheses of a sentence are the time axis of one attention: their common past is read once
+        query = query.unflatten(0, (cache.sentences, cache.width)).transpose(1, 2)
+        mask = None if cache.visible is None else cache.visible[:, None]
+        attended = F.scaled_dot_product_attention(query, cache.keys, cache.values, mask)
+        return self.output(attended.transpose(1, 2).reshape(x.shape)), cache
 
 
 class CrossAttention(nn.Module):
@@ -131,61 +126,6 @@ class KeysValues:
     def select(self, sentences: Tensor) -> KeysValues:
         """Keep these sentences, in that order."""
         return KeysValues(self.projected.index_select(1, sentences), self.mask.index_select(0, sentences))
-
-
-@dataclass
-class _Buffer:
-    """Room for keys and values: ``(2, rows, heads, capacity, head size)``, and how many steps are written."""
-
-    steps: Tensor
-    written: int = 0
-
-
-@dataclass(frozen=True)
-class Cache:
-    """The keys and values of the positions so far, one row a hypothesis. Never changes; a step returns a new one.
-
-    Caches that follow one another share a buffer with room at its end. A second step from the same cache finds that
-    room taken, and copies.
-    """
-
-    buffer: _Buffer
-    length: int
-
-    @property
-    def rows(self) -> int:
-        return self.buffer.steps.shape[1]
-
-    @property
-    def device(self) -> torch.device:
-        return self.buffer.steps.device
-
-    @property
-    def keys(self) -> Tensor:
-        return self.buffer.steps[0, :, :, : self.length]
-
-    @property
-    def values(self) -> Tensor:
-        return self.buffer.steps[1, :, :, : self.length]
-
-    def appended(self, step: Tensor) -> Cache:
-        """Add the keys and values of one position, ``(2, rows, heads, head size)``."""
-        buffer = self.buffer
-        if buffer.written != self.length or self.length == buffer.steps.shape[3] or buffer.steps.dtype != step.dtype:
-            buffer = self._roomier(step.dtype)
-        buffer.steps[:, :, :, self.length] = step
-        buffer.written += 1
-        return Cache(buffer, self.length + 1)
-
-    def _roomier(self, dtype: torch.dtype) -> _Buffer:
-        old = self.buffer.steps
-        steps = old.new_empty((*old.shape[:3], self.length + GROWTH, old.shape[4]), dtype=dtype)
-        steps[:, :, :, : self.length] = old[:, :, :, : self.length]
-        return _Buffer(steps, self.length)
-
-    def select(self, rows: Tensor) -> Cache:
-        """Keep these rows, in that order."""
-        return Cache(_Buffer(self.buffer.steps.index_select(1, rows), self.length), self.length)
 
 
 def _check(features: int, heads: int) -> None:

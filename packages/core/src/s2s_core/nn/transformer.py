@@ -9,9 +9,10 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s_core.nn.attention import Cache, CrossAttention, KeysValues, SelfAttention
+from s2s_core.nn.attention import CrossAttention, KeysValues, SelfAttention
 from s2s_core.nn.attention_pattern import Pattern
 from s2s_core.nn.frames import FrameLayout, PackedFrames
+from s2s_core.nn.key_value_cache import Cache
 from s2s_core.nn.linear import Linear
 from s2s_core.nn.norm import NoNorm, NormName, build_norm
 
@@ -92,12 +93,16 @@ class LayerState:
     past: Cache
     memory: KeysValues | None = None
 
+    def expand(self, width: int) -> LayerState:
+        """Repeat every row ``width`` times; they share a memory."""
+        return LayerState(self.past.expand(width), self.memory)
+
     def select(self, rows: Tensor, sentences: Tensor | None) -> LayerState:
-        """Keep these rows, and these memories (all in their order if None)."""
+        """Keep these rows, which are of these sentences (of all in their order if None)."""
         memory = self.memory
         if memory is not None and sentences is not None:
             memory = memory.select(sentences)
-        return LayerState(self.past.select(rows), memory)
+        return LayerState(self.past.select(rows, sentences), memory)
 
 
 class TransformerLayer(nn.Module):
@@ -153,7 +158,7 @@ class TransformerLayer(nn.Module):
             assert memory is not None
             assert mask is not None
             kept = self.cross.keys_values(memory, mask)
-        return LayerState(self.attention.empty_cache(rows), kept)
+        return LayerState(Cache.empty(rows), kept)
 
     def step(self, x: Tensor, layout: FrameLayout, state: LayerState) -> tuple[Tensor, LayerState]:
         """Transform the next position of each row, ``(1, rows, features)``."""

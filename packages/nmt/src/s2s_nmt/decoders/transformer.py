@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from s2s_core.decoding.state import DecodingState
@@ -29,25 +28,15 @@ class TransformerState(DecodingState):
     """Hypotheses a sentence; None before `expand`, when rows may go their own ways."""
 
     def expand(self, width: int) -> TransformerState:
-        rows = torch.arange(self._rows, device=self._device).repeat_interleave(width)
-        layers = [layer.select(rows, None) for layer in self.layers]
-        return TransformerState(layers, self.place, width * (self.width or 1))
+        return TransformerState([layer.expand(width) for layer in self.layers], self.place, width * (self.width or 1))
 
     def select(self, rows: Tensor) -> TransformerState:
         sentences = None
         if self.width is None:
             sentences = rows
-        elif len(rows) != self._rows:  # otherwise no sentence has left
+        elif len(rows) != self.layers[0].past.sentences * self.width:  # otherwise no sentence has left
             sentences = rows[:: self.width] // self.width
         return TransformerState([layer.select(rows, sentences) for layer in self.layers], self.place, self.width)
-
-    @property
-    def _rows(self) -> int:
-        return self.layers[0].past.rows
-
-    @property
-    def _device(self) -> torch.device:
-        return self.layers[0].past.device
 
 
 class TransformerDecoder(Decoder):
