@@ -25,6 +25,7 @@ from s2s_lm.interfaces import (
     keep_state,
     real_positions,
 )
+from s2s_lm.scorer import LmScorer
 from s2s_lm.tokenizers import LmTokenizer
 
 CARRIED = "lm_state"
@@ -196,6 +197,10 @@ class LanguageModeling(Task):
         rank = self.trainer.global_rank if self._trainer is not None else 0
         own = everyone[rank] if rank < len(everyone) else None
         self._carried = None if own is None else tuple(own)
+
+    def scorer(self) -> LmScorer:
+        """This model as others see it; see `s2s_core.decoding.scoring.load_scorer`."""
+        return LmScorer(self)
 
     def loss_of(self, batch: SegmentBatch) -> Tensor:
         loss, self._carried = self._training_loss(batch, self._carried)

@@ -1,0 +1,54 @@
+"""What verbs that read text share: lines of files or standard input, numbers, the device."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from s2s_core.errors import UserError
+
+
+def read_text_lines(files: Sequence[str]) -> list[str]:
+    """All lines of the files, or of standard input where there are none or one is ``-``.
+
+    Raises:
+        UserError: if a file cannot be read or is not UTF-8; names the file, and the line.
+    """
+    lines: list[str] = []
+    for name in files or ["-"]:
+        try:
+            content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        except OSError as error:
+            raise UserError(f"{name}: {error.strerror}") from None
+        for number, line in enumerate(content.split(b"\n"), start=1):
+            try:
+                lines.append(line.decode("utf-8").rstrip("\r"))
+            except UnicodeDecodeError as error:
+                raise UserError(f"{name}:{number}: not UTF-8 (byte {error.start})") from None
+        if lines and not lines[-1]:  # what is behind the last line's end is no line
+            lines.pop()
+    return lines
+
+
+def number_in(low: float, high: float, kind: type = float) -> Callable[[str], float]:
+    """A converter for argparse: numbers from ``low`` to ``high``."""
+
+    def convert(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"expected a number from {low:g} to {high:g}, got {text!r}")
+        return value
+
+    return convert
+
+
+def chosen_device(name: str) -> str:
+    """``auto`` is CUDA where there is one."""
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name

@@ -1,0 +1,210 @@
+"""A trained language model in use: scoring and going on with text."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from s2s_core.checkpoint import load_task
+from s2s_core.decoding.hypothesis import Search
+from s2s_core.decoding.sampling import Sampling
+from s2s_core.decoding.state import DecodingState
+from s2s_core.errors import UserError
+from s2s_lm.adaptation import Adaptation, CacheOptions, DynamicEvaluation, DynamicOptions, NeuralCache, NoAdaptation
+from s2s_lm.scorer import LmDecodingState, LmScorer
+from s2s_lm.task import LanguageModeling, perplexities
+
+SEGMENT = 128
+"""Tokens of a continuous text that are scored at once."""
+
+
+@dataclass(frozen=True)
+class TextScore:
+    """How probable a text is."""
+
+    text: str
+    log_probability: float
+    """Natural, the end of the line included."""
+    tokens: int
+    words: int
+    characters: int
+    unknown: int
+    """Tokens without an entry in the vocabulary."""
+    unit: str
+
+    @property
+    def perplexity(self) -> float:
+        """Per word of the text, ends of lines included; per character of models of characters."""
+        return self._figures["perplexity"]
+
+    @property
+    def bits_per_character(self) -> float:
+        return self._figures["bits_per_character"]
+
+    @property
+    def _figures(self) -> dict[str, float]:
+        return perplexities(-self.log_probability, self.tokens, self.words, self.characters, self.unit)
+
+
+def total_score(scores: Sequence[TextScore]) -> TextScore:
+    """All texts as one."""
+    return TextScore(
+        "",
+        math.fsum(score.log_probability for score in scores),
+        *(sum(getattr(score, name) for score in scores) for name in ("tokens", "words", "characters", "unknown")),
+        scores[0].unit if scores else "words",
+    )
+
+
+class LanguageModel:
+    """A trained language model; make one with `load`.
+
+    Args:
+        task: the trained task, on its device.
+    """
+
+    def __init__(self, task: LanguageModeling) -> None:
+        self.task = task.eval()
+        self.scorer = LmScorer(task)
+
+    @classmethod
+    def load(cls, checkpoint: str | os.PathLike[str], device: str = "cpu", precision: str = "32-true") -> LanguageModel:
+        """Rebuild a model from its checkpoint alone.
+
+        Args:
+            checkpoint: as ``fit`` wrote it.
+            device: where to compute.
+            precision: ``32-true``, or ``bf16`` for weights in bfloat16.
+
+        Raises:
+            UserError: if the file is unreadable or not of a language model.
+        """
+        task = cast(LanguageModeling, load_task(checkpoint, LanguageModeling.name, device))
+        if precision not in ("32-true", "bf16"):
+            raise UserError(f"precision '{precision}': expected 32-true or bf16")
+        return cls(task.to(torch.bfloat16) if precision == "bf16" else task)
+
+    def score(
+        self,
+        lines: Sequence[str],
+        continuous: bool = True,
+        cache: CacheOptions | None = None,
+        dynamic: DynamicOptions | None = None,
+    ) -> list[TextScore]:
+        """Score each line and its end.
+
+        Args:
+            lines: of text.
+            continuous: the lines are one text, each scored with all lines before it as context; else each is alone.
+            cache: point into the recent past as well.
+            dynamic: adapt the weights along the text; they are put back at the end.
+
+        Raises:
+            UserError: if cache or dynamic evaluation is asked of lines that are alone, or both at once.
+        """
+        tokenizer = self.task.tokenizer
+        ids = [tokenizer.encode(line) for line in lines]
+        if not continuous:
+            if cache is not None or dynamic is not None:
+                raise UserError("a cache and dynamic evaluation need a continuous text")
+            parts = self.scorer.token_nll(ids)
+        else:
+            flat = [number for line in ids for number in (*line, tokenizer.eos_id)]
+            lengths = [len(line) + 1 for line in ids]
+            parts = list(torch.cat(list(self._stream_nll(flat, cache, dynamic))).split(lengths)) if ids else []
+        return [self._scored(*one) for one in zip(lines, ids, parts, strict=True)]
+
+    def _scored(self, line: str, ids: list[int], nll: Tensor) -> TextScore:
+        tokenizer = self.task.tokenizer
+        words, characters = self.task.units(torch.device("cpu"))[:, [*ids, tokenizer.eos_id]].sum(1).tolist()
+        unknown = ids.count(tokenizer.unk_id)
+        log_probability = -float(nll.sum(dtype=torch.float64))
+        return TextScore(line, log_probability, len(nll), int(words), int(characters), unknown, tokenizer.unit)
+
+    def _stream_nll(
+        self, tokens: list[int], cache: CacheOptions | None, dynamic: DynamicOptions | None
+    ) -> Iterator[Tensor]:
+        if cache is not None and dynamic is not None:
+            raise UserError("a cache or dynamic evaluation, not both: choose one")
+        adaptation: Adaptation = NoAdaptation()
+        if cache is not None:
+            adaptation = NeuralCache(cache)
+        elif dynamic is not None:
+            adaptation = DynamicEvaluation(self.task, dynamic)
+        targets = torch.tensor(tokens, device=self.scorer.device)
+        inputs = torch.cat([targets.new_full((1,), self.task.tokenizer.eos_id), targets[:-1]])
+        state = self.task.encoder.initial_state(1)
+        try:
+            for given, wanted in zip(inputs.split(SEGMENT), targets.split(SEGMENT), strict=True):
+                with torch.set_grad_enabled(adaptation.wants_gradients):
+                    encodings, state = self.task.encoder(given[None], tuple(part.detach() for part in state))
+                    yield adaptation.nll(self.task.decoder, encodings[0], wanted).cpu()
+        finally:
+            if isinstance(adaptation, DynamicEvaluation):
+                adaptation.restore()
+
+    def generate(
+        self,
+        prompt: str = "",
+        search: Search | None = None,
+        unknown: bool = False,
+        one_line: bool = False,
+        on_token: Callable[[str], None] | None = None,
+    ) -> list[str]:
+        """Go on with a prompt.
+
+        Args:
+            prompt: may have several lines.
+            search: how to choose tokens and how many: `Sampling` or `BeamSearch`; 200 drawn tokens if None.
+            unknown: whether the unknown token may come.
+            one_line: stop at the end of the line.
+            on_token: told each token's text as soon as it is chosen, of the first sequence; for sampling.
+
+        Returns:
+            what follows the prompt: of each sample, or the n-best, the best first.
+        """
+        tokenizer = self.task.tokenizer
+        lines = [tokenizer.encode(line) for line in prompt.split("\n")]
+        ids = [tokenizer.eos_id, *(number for line in lines[:-1] for number in (*line, tokenizer.eos_id)), *lines[-1]]
+        state = self.scorer.read(ids[:-1])
+        search = search or Sampling(max_length_ratio=0.0, max_length_extra=200)
+        stepper = _Listening(self.scorer, self._listener(on_token))
+        banned = self._banned(unknown)
+        nowhere = torch.zeros(1, dtype=torch.int64, device=self.scorer.device)
+        # an end that no token is: text goes on over the ends of lines
+        end = tokenizer.eos_id if one_line else -1
+        found = search(stepper, state, nowhere, ids[-1], end, None, banned)[0]
+        if on_token is not None and found and found[0].tokens:
+            on_token(self._text_of(found[0].tokens[-1]))
+        return [tokenizer.decode(hypothesis.tokens) for hypothesis in found]
+
+    def _banned(self, unknown: bool) -> list[int]:
+        tokenizer = self.task.tokenizer
+        special = [0, 1] if tokenizer.unit == "subwords" else []
+        return special if unknown else [*special, tokenizer.unk_id]
+
+    def _text_of(self, token: int) -> str:
+        return "\n" if token == self.task.tokenizer.eos_id else self.task.tokenizer.shown(token)
+
+    def _listener(self, on_token: Callable[[str], None] | None) -> Callable[[int], None] | None:
+        return None if on_token is None else lambda token: on_token(self._text_of(token))
+
+
+class _Listening:
+    """A stepper that tells which tokens it is given after the first, of its first row."""
+
+    def __init__(self, scorer: LmScorer, hear: Callable[[int], None] | None) -> None:
+        self.vocab_size = scorer.vocab_size
+        self._scorer, self._hear, self._first = scorer, hear, True
+
+    def step(self, tokens: Tensor, state: DecodingState) -> tuple[Tensor, LmDecodingState]:
+        if self._hear is not None and not self._first:
+            self._hear(int(tokens[0]))
+        self._first = False
+        return self._scorer.step(tokens, state)

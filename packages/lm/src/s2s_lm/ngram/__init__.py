@@ -1,0 +1,1 @@
+"""N-gram models estimated from text."""

@@ -1,0 +1,54 @@
+"""Writing an n-gram model in ARPA form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import compute, csv
+
+from s2s_lm.ngram.kneser_ney import NgramModel, OrderModel
+
+ROWS = 1 << 20
+"""Lines that are made at a time."""
+
+
+def write_arpa(model: NgramModel, path: Path) -> None:
+    """Write ``path``; probabilities to seven decimals. Whole or not at all."""
+    temporary = path.with_name(f".{path.name}.partial")
+    words = pa.array(model.corpus.words)
+    options = csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
+    try:
+        with pa.OSFile(str(temporary), "wb") as file:
+            counts = [f"ngram {n}={len(order.places)}" for n, order in enumerate(model.orders, start=1)]
+            file.write("\n".join(["\\data\\", *counts, ""]).encode())
+            for n, order in enumerate(model.orders, start=1):
+                file.write(f"\n\\{n}-grams:\n".encode())
+                for start in range(0, len(order.places), ROWS):
+                    csv.write_csv(_lines(model, order, n, slice(start, start + ROWS), words), file, options)
+            file.write(b"\n\\end\\\n")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _lines(model: NgramModel, order: OrderModel, n: int, rows: slice, words: pa.Array) -> pa.Table:
+    places = order.places[rows]
+    columns = [words.take(pa.array(_words_at(model, order, n, places, k, rows))) for k in range(n)]
+    ngrams = compute.binary_join_element_wise(*columns, " ") if n > 1 else columns[0]
+    table = {"log_prob": _decimal(order.log_probs[rows]), "ngram": ngrams}
+    if order.backoffs is not None:
+        table["backoff"] = _decimal(order.backoffs[rows])
+    return pa.table(table)
+
+
+def _words_at(model: NgramModel, order: OrderModel, n: int, places: np.ndarray, k: int, rows: slice) -> np.ndarray:
+    if n == 1:  # a word of a given vocabulary may not occur in the text
+        return np.arange(len(order.places), dtype=np.int32)[rows]
+    return model.corpus.tokens[places + k]
+
+
+def _decimal(values: np.ndarray) -> pa.Array:
+    # strings of the seven decimals that ARPA files have; adding 0 turns -0 into 0
+    return compute.cast(pa.array(np.round(values, 7) + 0.0), pa.string())
