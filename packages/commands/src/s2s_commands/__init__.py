@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from s2s_commands.classify_image import ImageClassifier as ImageClassifier
     from s2s_commands.classify_sound import CommandClassifier as CommandClassifier
 
 __version__ = "0.1.0"
@@ -15,4 +16,8 @@ def __getattr__(name: str) -> Any:
         from s2s_commands.classify_sound import CommandClassifier
 
         return CommandClassifier
+    if name == "ImageClassifier":
+        from s2s_commands.classify_image import ImageClassifier
+
+        return ImageClassifier
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

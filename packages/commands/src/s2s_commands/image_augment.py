@@ -22,7 +22,8 @@ class ImageAugment(Part):
 
     Args:
         crop: ``resized`` is a random part of the picture of random shape, brought to size (Szegedy et al. 2015);
-            ``padded`` is a random square of the picture with a black border; ``none`` the middle square.
+            ``padded`` is a random square, of the view's size, of the picture with a black border; ``none`` the
+            middle square.
         min_area: the smallest share of the picture that ``resized`` takes; shapes are 3:4 to 4:3. OpenSeq2Seq's 0.05.
         padding: the border of ``padded``, pixels.
         flip: mirror half of the pictures.
@@ -87,8 +88,9 @@ class ImageAugment(Part):
         if self.crop == "resized":
             found.append(v2.RandomResizedCrop(view.size, scale=(self.min_area, 1.0)))
         elif self.crop == "padded":
-            found.append(v2.Lambda(lambda picture: view.square(picture, view.size)))
-            found.append(v2.RandomCrop(view.size, padding=self.padding))
+            if view.resize is not None:
+                found.append(v2.Resize(view.resize))
+            found.append(v2.RandomCrop(view.size, padding=self.padding, pad_if_needed=True))
         else:
             found.append(v2.Lambda(lambda picture: view.square(picture, view.size)))
         if self.flip:

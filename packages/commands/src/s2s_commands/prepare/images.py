@@ -20,7 +20,7 @@ from s2s_commands.prepare import cifar
 from s2s_commands.prepare.clips import share_of
 from s2s_commands.prepare.digits import written_digits
 from s2s_commands.prepare.pictures import Picture, read_folders, read_imagenet
-from s2s_core.data.manifests import SUMMARY_FILE, all_or_nothing, check_free
+from s2s_core.data.output_folder import SUMMARY_FILE, all_or_nothing, check_free
 from s2s_core.errors import UserError
 
 REJECTED_FILE = "rejected.tsv"

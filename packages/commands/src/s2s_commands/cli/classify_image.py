@@ -1,0 +1,105 @@
+"""``lightning run images classify``: pictures to labels, one result a line, in the order they were named."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.output import output_file
+from s2s_core.errors import UserError
+
+if TYPE_CHECKING:
+    from s2s_commands.classify_image import ImageClassifier, ImageLabel
+    from s2s_commands.picture_sources import PictureSource
+
+EPILOG = """\
+FILES are pictures of any size (JPEG, PNG, BMP, GIF, WebP, TIFF, PPM), folders that are searched for them, quoted
+patterns, or manifests (.jsonl.gz) whose labels give the accuracy at the end.
+
+formats: text  NAME<TAB>LABEL<TAB>PROBABILITY, and with --top 3 two more pairs of label and probability
+         json  an object a line: path, label, probability, probabilities
+
+A picture that cannot be read is named on standard error, the others go on, and the exit status is 1.
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Classify what the arguments name; returns the exit status."""
+    options = _parser().parse_args(argv)
+    output = None if options.output is None else output_file("--output", options.output)
+    import torch  # takes seconds to import, --help should not
+
+    from s2s_commands.classify_image import ImageClassifier
+    from s2s_commands.picture_sources import find_pictures
+
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if options.device == "auto" else options.device
+    classifier = ImageClassifier.load(options.checkpoint, device, options.precision)
+    sources = find_pictures(options.files)
+    with ExitStack() as stack:
+        file = stack.enter_context(output.open("w", encoding="utf-8")) if output else sys.stdout
+        return _classify(classifier, sources, options, file)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = VerbParser(
+        prog="lightning run images classify",
+        description="Pictures to labels with a trained checkpoint.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("files", nargs="+", metavar="FILES", help="what to classify, see below")
+    add("--checkpoint", required=True, type=Path, metavar="PATH", help="as `fit` wrote it")
+    add("--format", choices=["text", "json"], default="text", help="of the results (default: %(default)s)")
+    add("--top", type=_count, default=1, metavar="N", help="classes a line of text (default: %(default)s)")
+    add("--output", metavar="FILE", help="where to write them (default: standard output)")
+    add("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
+    add("--batch-size", type=_count, default=32, metavar="N", help="pictures at once (default: %(default)s)")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def _classify(
+    classifier: ImageClassifier, sources: list[PictureSource], options: argparse.Namespace, output: TextIO
+) -> int:
+    failures = right = known = 0
+    results = classifier.classify_each([source.path for source in sources], options.batch_size)
+    for source, result in zip(sources, results, strict=True):
+        if isinstance(result, UserError):
+            failures += 1
+            print(f"error: {result}", file=sys.stderr)
+            continue
+        known += source.label is not None
+        right += source.label == result.label
+        line = _json(source, result) if options.format == "json" else _text(result, options.top)
+        print(line, file=output, flush=True)
+    summary = f"{len(sources)} {'picture' if len(sources) == 1 else 'pictures'}"
+    summary += f", {failures} failed" if failures else ""
+    summary += f"; accuracy {right / known:.2%} over {known} labels" if known else ""
+    print(summary, file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _text(result: ImageLabel, top: int) -> str:
+    best = list(result.probabilities.items())[:top]
+    return "\t".join([result.id, *(f"{label}\t{probability:.4f}" for label, probability in best)])
+
+
+def _json(source: PictureSource, result: ImageLabel) -> str:
+    row: dict[str, object] = {"path": result.id, "label": result.label, "probability": round(result.probability, 6)}
+    row["probabilities"] = {label: round(probability, 6) for label, probability in result.probabilities.items()}
+    if source.label is not None:
+        row["reference"] = source.label
+    return json.dumps(row, ensure_ascii=False)
