@@ -424,7 +424,7 @@ def test_a_run_in_which_nothing_but_overflows_ends(tmp_path):
 def test_strategies_that_hold_the_weights_themselves_are_refused(tmp_path):
     task = Toy(sgd(lr=0.1))
     task.trainer = types.SimpleNamespace(strategy=DeepSpeedStrategy.__new__(DeepSpeedStrategy))
-    with pytest.raises(UserError, match="expected one device or strategy ddp, got DeepSpeedStrategy"):
+    with pytest.raises(UserError, match="expected one device, strategy ddp or ZeroStrategy, got DeepSpeedStrategy"):
         MasterWeightsPrecision("bf16").convert_module(task)
 
 

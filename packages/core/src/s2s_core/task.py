@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_, clip_grad_value_, get_total_norm
+from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_
 from torch.optim import Optimizer
 
 from s2s_core.checkpoint import SECTION, assets_of, section_of
@@ -25,6 +25,7 @@ from s2s_core.part import Part
 from s2s_core.precision.regularizer import L2Regularizer
 from s2s_core.random_state import capture_random_state, restore_random_state
 from s2s_core.strategies.global_mean import GlobalMean
+from s2s_core.strategies.shards import shard_of, whole_norms
 
 
 class Task(Part, LightningModule):
@@ -98,7 +99,8 @@ class Task(Part, LightningModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         self._finish_mean(optimizer)
         if self.regularizer is not None:
-            self.regularizer(self)
+            shards = ((shard_of(p), p) for group in optimizer.param_groups for p in group["params"])
+            self.regularizer(self, {shard.name: part for shard, part in shards if shard is not None})
 
     @torch.no_grad()
     def _finish_mean(self, optimizer: Optimizer) -> None:
@@ -117,18 +119,30 @@ class Task(Part, LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        gradients = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        by_norm = bool(gradient_clip_val) and gradient_clip_algorithm != "value"
+        if self._logs_this_step() or by_norm:
+            norm = self._gradient_norm(parameters)
         if self._logs_this_step():
-            norm = get_total_norm([p.grad for p in gradients if p.grad is not None])
             self.log_dict({"train/grad_norm": norm, "train/lr": optimizer.param_groups[0]["lr"]})
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
         elif gradient_clip_val:
             # under autocast Lightning refuses to clip for a fused optimizer, which is right only with scaled gradients
-            clip = clip_grad_value_ if gradient_clip_algorithm == "value" else clip_grad_norm_
-            clip(gradients, gradient_clip_val)
+            if by_norm:
+                clip_grads_with_norm_(parameters, gradient_clip_val, norm)
+            else:
+                clip_grad_value_(parameters, gradient_clip_val)
         if self.larc is not None:
             self.larc(optimizer)
+
+    def _gradient_norm(self, parameters: list[Tensor]) -> Tensor:
+        device = parameters[0].device if parameters else self.device
+        norms = [
+            whole_norms(same, [cast(Tensor, param.grad) for param in same]).to(device)
+            for same in with_gradients(parameters)
+        ]
+        return torch.linalg.vector_norm(torch.cat(norms)) if norms else torch.zeros((), device=device)
 
     def _logs_this_step(self) -> bool:
         # logging costs more than a small step does, so the figures are taken only when they are written; Lightning

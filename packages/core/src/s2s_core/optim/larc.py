@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from s2s_core.optim.foreach import with_gradients
 from s2s_core.part import Part
+from s2s_core.strategies.shards import whole_norms
 
 
 class Larc(Part):
@@ -65,8 +66,8 @@ class Larc(Part):
 
     def _factors(self, params: list[Tensor], grads: list[Tensor], lr: float) -> Tensor:
         dtype = torch.promote_types(params[0].dtype, torch.float32)
-        weight_norms = torch.stack(torch._foreach_norm(params, 2, dtype=dtype))
-        grad_norms = torch.stack(torch._foreach_norm(grads, 2, dtype=dtype))
+        weight_norms = whole_norms(params, params, dtype)
+        grad_norms = whole_norms(params, grads, dtype)
         step_norms = grad_norms + self.epsilon
         if self.mode == "clip":
             step_norms = step_norms * lr

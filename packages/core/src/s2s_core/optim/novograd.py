@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
 from s2s_core.optim.foreach import with_gradients
+from s2s_core.strategies.shards import whole_norms
 
 
 class NovoGrad(Optimizer):
@@ -90,7 +91,7 @@ class NovoGrad(Optimizer):
         states = [self._state_of(param) for param in params]
         momenta = [state["momentum"] for state in states]
         grads = [cast(Tensor, p.grad).to(m.dtype) for p, m in zip(params, momenta, strict=True)]
-        scales = self._second_moments(grads, states, group).add_(group["eps"]).rsqrt_()
+        scales = self._second_moments(params, grads, states, group).add_(group["eps"]).rsqrt_()
         beta1 = group["betas"][0]
         share = 1.0 - beta1 if group["grad_averaging"] else 1.0
         torch._foreach_mul_(momenta, beta1)
@@ -99,9 +100,11 @@ class NovoGrad(Optimizer):
             torch._foreach_add_(momenta, params, alpha=group["weight_decay"] * share)
         torch._foreach_add_(params, momenta, alpha=-group["lr"])
 
-    def _second_moments(self, grads: list[Tensor], states: list[dict[str, Tensor]], group: dict[str, Any]) -> Tensor:
+    def _second_moments(
+        self, params: list[Tensor], grads: list[Tensor], states: list[dict[str, Tensor]], group: dict[str, Any]
+    ) -> Tensor:
         """``(params,)``: this step's v, also stored."""
-        squares = torch.stack(torch._foreach_norm(grads)).square_()
+        squares = whole_norms(params, grads).square_()
         if not group["second_moment_ema"]:
             return squares
         stored = [state["second_moment"] for state in states]

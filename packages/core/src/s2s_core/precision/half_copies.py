@@ -195,6 +195,37 @@ class HalfCopies:
         self._memory = {}
 
 
+def keep_norms_in_float32(module: nn.Module, patterns: list[str]) -> None:
+    """Let the norms of a module whose weights are half, and what patterns name, compute in float32 all the same.
+
+    Their weights are widened for each use, so they have the digits of the half type. For good: there is no way back.
+    """
+    device = next((parameter.device.type for parameter in module.parameters()), "cpu")
+    for name, layer in module.named_modules():
+        if _NORM.search(type(layer).__name__):
+            _widen_weights(layer)
+            layer.register_forward_hook(_return_the_given_type)
+        elif any(fnmatchcase(name, pattern) for pattern in patterns):
+            for inner in layer.modules():
+                _widen_weights(inner)
+            _run_in_float32(layer, device)
+
+
+def _widen_weights(layer: nn.Module) -> None:
+    stored: list[dict[str, Any]] = []
+
+    def enter(_layer: nn.Module, _inputs: Any) -> None:
+        stored.append(dict(layer._parameters))
+        layer._parameters.update({name: _wide(p) for name, p in layer._parameters.items()})
+
+    def leave(_layer: nn.Module, _inputs: Any, _output: Any) -> None:
+        layer._parameters.update(stored.pop())
+
+    # within DeepSpeed's own hooks, which bring and take away the weights
+    layer.register_forward_pre_hook(enter)
+    layer.register_forward_hook(leave, prepend=True, always_call=True)
+
+
 def _widened(value: Any, copy: Tensor) -> Any:
     return value.float() if isinstance(value, Tensor) and value.dtype == copy.dtype else value
 

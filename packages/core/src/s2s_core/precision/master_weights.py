@@ -16,6 +16,7 @@ from s2s_core.errors import UserError
 from s2s_core.precision.half_copies import HalfCopies
 from s2s_core.precision.loss_scale import LossScale
 from s2s_core.precision.scaled import HalfName, ScaledPrecision
+from s2s_core.strategies.deepspeed import ZeroStrategy
 
 
 class MasterWeightsPrecision(ScaledPrecision):
@@ -44,16 +45,25 @@ class MasterWeightsPrecision(ScaledPrecision):
         self.precision = cast(Literal["16-true", "bf16-true"], f"{dtype}-master")
         self.float32_modules = float32_modules or []
         self._copies: HalfCopies | None = None
+        """None under ZeRO, which holds half-precision weights and float32 masters itself."""
         self._in_parallel = False
+
+    @property
+    def model_type(self) -> torch.dtype:
+        return self.half
 
     def convert_module(self, module: nn.Module) -> nn.Module:
         self.teardown()
         super().convert_module(module)
         strategy = self.module.trainer.strategy
+        if isinstance(strategy, ZeroStrategy):
+            return module
         plain = isinstance(strategy, SingleDeviceStrategy | DDPStrategy)
         if not plain or isinstance(strategy, DeepSpeedStrategy):  # which is a DDPStrategy to Lightning
             name = type(strategy).__name__
-            raise UserError(f"precision {self.precision}: expected one device or strategy ddp, got {name}")
+            raise UserError(
+                f"precision {self.precision}: expected one device, strategy ddp or ZeroStrategy, got {name}"
+            )
         # before the copies are made: a module that moves takes along only the parameters that stand in it
         module.to(strategy.root_device)
         try:
@@ -85,6 +95,10 @@ class MasterWeightsPrecision(ScaledPrecision):
 
     @contextmanager
     def forward_context(self) -> Generator[None, None, None]:
+        if self._copies is None:
+            with super().forward_context():
+                yield
+            return
         # at every pass: averages and checkpoints put other values into the masters without a trace
         self._running.refresh()
         with self._running.installed(), super().forward_context():
@@ -96,7 +110,8 @@ class MasterWeightsPrecision(ScaledPrecision):
         return super().pre_backward(tensor, module)
 
     def post_backward(self, tensor: Tensor, module: LightningModule) -> Tensor:  # type: ignore[override]
-        self._running.move_gradients()
+        if self._copies is not None:
+            self._copies.move_gradients()
         return super().post_backward(tensor, module)
 
     def teardown(self) -> None:

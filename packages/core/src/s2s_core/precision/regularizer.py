@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 import torch
@@ -34,10 +35,16 @@ class L2Regularizer(Part):
         self.exclude = exclude or []
 
     @torch.no_grad()
-    def __call__(self, module: nn.Module) -> None:
-        """Add to the gradients of the module's parameters."""
+    def __call__(self, module: nn.Module, stand_ins: Mapping[str, Tensor] | None = None) -> None:
+        """Add to the gradients of the module's parameters.
+
+        Args:
+            module: whose parameters to regularise.
+            stand_ins: by name, what is trained in place of a parameter: the part of it that lies on this rank.
+        """
         weights, grads = [], []
-        for weight in self.regularized(module).values():
+        for name, own in self.regularized(module).items():
+            weight = (stand_ins or {}).get(name, own)
             if weight.grad is not None:
                 weights.append(weight)
                 grads.append(weight.grad)

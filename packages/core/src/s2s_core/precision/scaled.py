@@ -22,6 +22,7 @@ from s2s_core.optim.foreach import with_gradients
 from s2s_core.precision.loss_scale import Backoff, LossScale
 from s2s_core.precision.overflow import OverflowWatch, describe_overflow
 from s2s_core.precision.running_statistics import RunningStatistics
+from s2s_core.strategies.shards import largest_of_all
 
 HalfName = Literal["fp16", "bf16"]
 HALF_TYPES: dict[str, torch.dtype] = {"fp16": torch.float16, "bf16": torch.bfloat16}
@@ -65,6 +66,11 @@ class ScaledPrecision(Precision):
     def scale(self) -> float:
         """The factor of the next loss."""
         return 1.0 if self.loss_scale is None else self.loss_scale.scale
+
+    @property
+    def model_type(self) -> torch.dtype:
+        """The type of the weights that the model runs with, for a strategy that holds them itself."""
+        return torch.float32
 
     def convert_module(self, module: nn.Module) -> nn.Module:
         self.module = cast(LightningModule, module)
@@ -119,10 +125,11 @@ class ScaledPrecision(Precision):
     @torch.no_grad()
     def _largest(self, optimizer: Optimizer) -> float:
         sizes = [size for same in self._gradients(optimizer) for size in _extremes(same)]
-        if not sizes:
-            return 0.0
-        device = sizes[0].device
-        return float(torch.stack([size.to(device, torch.float32) for size in sizes]).abs().max())
+        largest = 0.0
+        if sizes:
+            device = sizes[0].device
+            largest = float(torch.stack([size.to(device, torch.float32) for size in sizes]).abs().max())
+        return largest_of_all(cast("list[Tensor]", list(self.main_params(optimizer))), largest)
 
     @torch.no_grad()
     def _unscale(self, optimizer: Optimizer) -> None:
@@ -170,10 +177,11 @@ class ScaledPrecision(Precision):
 
 def _extremes(gradients: list[Tensor]) -> Iterable[Tensor]:
     """Numbers among which is the one of the largest absolute value; NaN if any is."""
-    if gradients[0].device.type != "cpu":
+    gradients = [gradient for gradient in gradients if gradient.numel()]
+    if gradients and gradients[0].device.type != "cpu":
         return torch._foreach_norm(gradients, math.inf)
     # on the host torch's infinity norm takes fifteen times as long
-    return [extreme for gradient in gradients if gradient.numel() for extreme in torch.aminmax(gradient)]
+    return [extreme for gradient in gradients for extreme in torch.aminmax(gradient)]
 
 
 def _uncount_step(trainer: Trainer) -> None:
