@@ -154,11 +154,11 @@ def test_steps_train_and_mixed_precision_computes_in_its_type(toy):
     task = build(toy)
     before = task.linear.weight.detach().clone()
     seen = []
-    task.linear.register_forward_hook(lambda module, args, output: seen.append(output.dtype))
-    for precision in ("32-true", "bf16-mixed", "16-mixed"):
+    task.linear.register_forward_hook(lambda module, args, output: seen.append((module.weight.dtype, output.dtype)))
+    for precision in ("32-true", "bf16-mixed", "16-mixed", "bf16-master", "fp16-master"):
         measure(task, [task.bench_batch(3, 2)], precision, CPU, Effort(steps=3, warmup=1))
-    assert seen[0] == torch.float32
-    assert {torch.bfloat16, torch.float16} <= set(seen)
+    wide, bf16, fp16 = torch.float32, torch.bfloat16, torch.float16
+    assert list(dict.fromkeys(seen)) == [(wide, wide), (wide, bf16), (wide, fp16), (bf16, bf16), (fp16, fp16)]
     assert not torch.equal(before, task.linear.weight)
 
 
@@ -224,11 +224,22 @@ def test_counting_leaves_no_hooks():
 
 
 def test_command_prints_a_table_and_writes_json(toy, capsys):
-    arguments = ["--config", "toy.yaml", "--precisions", "32,bf16", "--steps", "3", "--batch", "4", "--seconds", "6"]
+    arguments = [
+        "--config",
+        "toy.yaml",
+        "--precisions",
+        "fp32,bf16,bf16-master",
+        "--steps",
+        "3",
+        "--batch",
+        "4",
+        "--seconds",
+        "6",
+    ]
     assert main(toy, [*arguments, "--device", "cpu", "--json", "out.json", "--model.init_args.size", "48"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "toy.yaml: 0.0 M parameters" in lines[0]
-    assert lines[1].split() == ["32-true", "bf16-mixed"]
+    assert lines[1].split() == ["32-true", "bf16-mixed", "bf16-master"]
     names = [line.split("  ")[0] for line in lines[2:]]
     assert names == [
         "steps/s",
@@ -243,7 +254,7 @@ def test_command_prints_a_table_and_writes_json(toy, capsys):
     ]
     with open("out.json", encoding="utf-8") as file:  # noqa: PTH123
         written = json.load(file)
-    assert [row["precision"] for row in written["results"]] == ["32-true", "bf16-mixed"]
+    assert [row["precision"] for row in written["results"]] == ["32-true", "bf16-mixed", "bf16-master"]
     assert written["results"][0]["flops_per_step"] == 3 * 2 * 4 * 6 * 48 * 32
 
 
@@ -259,6 +270,7 @@ def test_command_on_the_configs_data(toy, capsys):
         (["--config", "toi"], "toi"),
         (["--config", "toy.yaml", "--precisions", "8"], "'8' is none of"),
         (["--config", "toy.yaml", "--precisions", ","], "at least one"),
+        (["--config", "toy.yaml", "--precisions", "tf32", "--device", "cpu"], "tf32 is of CUDA devices"),
         (["--config", "toy.yaml", "--model.init_args.sise", "3"], "sise"),
         (["--config", "toy.yaml", "--steps", "0"], "--steps: expected a number above 0"),
         (["--config", "toy.yaml", "--json", "absent/out.json"], "--json absent/out.json: no folder 'absent'"),

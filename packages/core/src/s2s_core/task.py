@@ -121,9 +121,9 @@ class Task(Part, LightningModule):
     ) -> None:
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         by_norm = bool(gradient_clip_val) and gradient_clip_algorithm != "value"
-        if self._logs_this_step() or by_norm:
-            norm = self._gradient_norm(parameters)
-        if self._logs_this_step():
+        logs = self._logs_this_step()
+        norm = self._gradient_norm(parameters) if logs or by_norm else torch.zeros(())
+        if logs:
             self.log_dict({"train/grad_norm": norm, "train/lr": optimizer.param_groups[0]["lr"]})
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)

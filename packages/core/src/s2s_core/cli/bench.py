@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 PRECISIONS = {
     "32": "32-true",
     "32-true": "32-true",
+    "fp32": "32-true",
+    "tf32": "tf32",
     "bf16": "bf16-mixed",
     "bf16-mixed": "bf16-mixed",
     "16": "16-mixed",
     "16-mixed": "16-mixed",
+    "fp16-mixed": "16-mixed",
+    "bf16-master": "bf16-master",
+    "fp16-master": "fp16-master",
 }
 """What the user may type, and the precision it means."""
+NAMES = "fp32, tf32, bf16-mixed, fp16-mixed, bf16-master, fp16-master"
 
 
 def main(task: TaskInfo, argv: list[str]) -> int:
@@ -47,6 +53,8 @@ def main(task: TaskInfo, argv: list[str]) -> int:
 
     quiet_lightning()
     device = _device(asked.device)
+    if device.type != "cuda" and "tf32" in precisions:
+        raise UserError("--precisions: tf32 is of CUDA devices, and this is a CPU")
     effort = Effort(asked.steps, asked.warmup, asked.budget)
     results = []
     for precision in precisions:
@@ -72,7 +80,7 @@ def _parser(task: TaskInfo) -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--config", "-c", action="append", metavar="NAME", help="a packaged config or a YAML file")
-    parser.add_argument("--precisions", default="32,bf16", help="comma-separated: 32, bf16, 16")
+    parser.add_argument("--precisions", default="32,bf16", help=f"comma-separated: {NAMES}")
     parser.add_argument(
         "--data", choices=["synthetic", "config"], default="synthetic", help="noise, or the config's training data"
     )
@@ -101,9 +109,9 @@ def _precisions(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in PRECISIONS:
-            raise UserError(f"--precisions: '{name}' is none of 32, bf16, 16")
+            raise UserError(f"--precisions: '{name}' is none of {NAMES}")
     if not names:
-        raise UserError("--precisions: expected at least one of 32, bf16, 16")
+        raise UserError(f"--precisions: expected at least one of {NAMES}")
     return list(dict.fromkeys(PRECISIONS[name] for name in names))
 
 

@@ -7,7 +7,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,18 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils.flop_counter import FlopCounterMode
 
 from s2s_core.cli.ceiling import PeakMemory, matrix_product_flops, wait_for
+from s2s_core.precision.half_copies import HalfCopies
 from s2s_core.task import Task
 
-COMPUTE_TYPES = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-"""In which type each precision multiplies matrices."""
+COMPUTE_TYPES = {
+    "32-true": torch.float32,
+    "tf32": torch.float32,
+    "bf16-mixed": torch.bfloat16,
+    "16-mixed": torch.float16,
+    "bf16-master": torch.bfloat16,
+    "fp16-master": torch.float16,
+}
+"""In which type each precision multiplies matrices; ``tf32`` lets a CUDA device round their inputs to 10 bits."""
 FORWARD_SHARE = 3
 """A training step computes three times its forward: the products of the forward, and two for each in the backward."""
 HARMLESS_LR = 1e-6
@@ -98,12 +106,13 @@ def measure(
         effort: how long.
         clip_norm: bound of the gradient's norm, if any.
     """
-    ceiling = matrix_product_flops(COMPUTE_TYPES[precision], device)
-    memory = PeakMemory(device)
-    task.to(device).train()
-    step = _Step(task, precision, device, clip_norm)
-    taken = _timed_steps(step, _endless(batches), device, effort)
-    peak = memory.read_bytes()
+    with _tf32(precision == "tf32"):
+        ceiling = matrix_product_flops(COMPUTE_TYPES[precision], device)
+        memory = PeakMemory(device)
+        task.to(device).train()
+        step = _Step(task, precision, device, clip_norm)
+        taken = _timed_steps(step, _endless(batches), device, effort)
+        peak = memory.read_bytes()
     flops = _flops_of_each(step, taken.batches)
     units = [{unit: float(n) for unit, n in task.units_of(batch).items()} for batch in taken.batches]
     times = taken.times_s
@@ -132,14 +141,19 @@ class _Step:
         self.device = device
         self.dtype = COMPUTE_TYPES[precision]
         self.clip_norm = clip_norm
+        self.copies = HalfCopies(task, self.dtype, []) if precision.endswith("-master") else None
         self.optimizer: Any = task.configure_optimizers()
         for group in self.optimizer.param_groups:
             group["lr"] = HARMLESS_LR
-        self.scaler = GradScaler(device.type, enabled=precision == "16-mixed")
+        self.scaler = GradScaler(device.type, enabled=self.dtype == torch.float16)
 
     def __call__(self, batch: Any) -> None:
         self.optimizer.zero_grad(set_to_none=True)
+        if self.copies is not None:
+            self.copies.refresh()
         self.scaler.scale(self.loss(batch)).backward()
+        if self.copies is not None:
+            self.copies.move_gradients()
         self.scaler.unscale_(self.optimizer)
         if self.task.regularizer is not None:
             self.task.regularizer(self.task)
@@ -151,13 +165,23 @@ class _Step:
         self.scaler.update()
 
     def loss(self, batch: Any) -> Tensor:
-        with self._autocast():
+        with self._autocast(), nullcontext() if self.copies is None else self.copies.installed():
             return self.task.loss_of(move_data_to_device(batch, self.device))
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.dtype == torch.float32:
             return nullcontext()
-        return torch.autocast(self.device.type, dtype=self.dtype)
+        return torch.autocast(self.device.type, dtype=self.dtype, cache_enabled=self.copies is None)
+
+
+@contextmanager
+def _tf32(allowed: bool) -> Iterator[None]:
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
 def _timed_steps(step: _Step, batches: Iterator[Any], device: torch.device, effort: Effort) -> _Steps:

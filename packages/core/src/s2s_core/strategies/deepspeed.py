@@ -99,7 +99,7 @@ class ZeroStrategy(DDPStrategy):
             raise UserError(f"ZeRO: expected one optimizer, got {len(self.optimizers)}")
         self._check_averaging(trainer)
         module = self._module
-        names = {parameter: name for name, parameter in module.named_parameters()}
+        names: dict[Tensor, str] = {parameter: name for name, parameter in module.named_parameters()}
         self._partitioned = PartitionedOptimizer(self.optimizers[0], names)
         self._initialize(module, self._partitioned, trainer.accumulate_grad_batches)
 
@@ -224,7 +224,8 @@ def _import_for(device: str) -> None:
     from deepspeed.accelerator import get_accelerator
 
     deepspeed.utils.logging.logger.setLevel(logging.ERROR)
-    found = get_accelerator().device_name()
+    accelerator: Any = get_accelerator()
+    found = accelerator.device_name()
     if found.partition(":")[0] != device:
         raise UserError(
             f"ZeRO on {device}: DeepSpeed has chosen {found}; set the environment's DS_ACCELERATOR={device}"
@@ -233,4 +234,4 @@ def _import_for(device: str) -> None:
         # for inference on one machine, and a minute to compile
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
         # torch emulates it where the processor has no instructions for it: slow, and good enough for tests
-        get_accelerator().is_fp16_supported = lambda: True
+        accelerator.is_fp16_supported = lambda: True
