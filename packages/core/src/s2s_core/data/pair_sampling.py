@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +11,10 @@ from s2s_core.data.sampling import BatchSampler
 
 _STRIP_FACTORS = (0.5, 0.7, 1.0, 1.4, 2.0)
 """Numbers of strips that are tried, in units of the square root of the number of batches."""
+_STRIP_CHANGE = (0.8, 1.25)
+"""What the number of strips is multiplied by in an epoch: a random number between these."""
+_MORE_BATCHES = 0.01
+"""Share of batches that an epoch may have beyond the fewest, so that all epochs can have as many."""
 
 
 class PairBatchSampler(BatchSampler):
@@ -22,9 +25,10 @@ class PairBatchSampler(BatchSampler):
     both. Batches are cut from the path one after the other, each as large as the budget allows: there is no remainder
     but the last. Of several numbers of strips, the one with the least padding is taken.
 
-    Each epoch draws anew which of the pairs of equal lengths comes first, and the order of the batches; even epochs
-    have strips of the first side, odd ones of the second, so that a pair meets other neighbours. The number of batches
-    is the same in every epoch and on every rank: where it differs or does not divide, the largest batches are split.
+    So that pairs meet others in every epoch, it draws anew how wide the strips are, where on the path the first cut
+    is, which of the pairs of equal lengths comes first, and the order of the batches; even epochs have strips of the
+    first side, odd ones of the second. The number of batches is the same in every epoch and on every rank: where there
+    are fewer, or it does not divide, the largest batches are split.
 
     Args:
         lengths: ``(pairs, 2)``, positive: tokens of the two sides.
@@ -56,26 +60,22 @@ class PairBatchSampler(BatchSampler):
         # pairs of equal lengths are one cell: there are far fewer cells than pairs
         self._cells, cell_of_pair, self._counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
         self._cell_of_pair = cell_of_pair.reshape(-1)
-        self._paths = [self._best_path(side) for side in ((0, 1) if shuffle else (0,))] if len(pairs) else []
-        most = max((len(sizes) for _, sizes in self._paths), default=0)
-        for _, sizes in self._paths:
-            _split_to(sizes, -(-most // world_size) * world_size)
+        self._strips = [self._best_strips(side) for side in ((0, 1) if shuffle else (0,))] if len(pairs) else []
+        fewest = max((len(self._cut(self._path(side, strips))) for side, strips in enumerate(self._strips)), default=0)
+        most = 1 + int(fewest * (1 + _MORE_BATCHES)) if shuffle and fewest else fewest
+        self._batches = min(-(-most // world_size) * world_size, len(pairs))
 
-    def _best_path(self, side: int) -> tuple[np.ndarray, list[int]]:
-        """The order of the cells, and the sizes of the batches along it."""
+    def _best_strips(self, side: int) -> int:
+        """The number of strips with the least padding."""
         total = float((self._counts * self._cells.sum(axis=1)).sum())
         candidates = [max(1, round(f * np.sqrt(total / self.batch_total))) for f in _STRIP_FACTORS]
-        found = []
-        for strips in dict.fromkeys(candidates):
-            order = self._path(side, strips)
-            lengths = np.repeat(self._cells[order], self._counts[order], axis=0)
-            sizes = list(self._cut(lengths))
-            longest = np.maximum.reduceat(lengths, np.cumsum(sizes) - sizes)
-            found.append((float((longest.sum(axis=1) * sizes).sum()), order, sizes))
-        _, order, sizes = min(found, key=lambda one: one[0])
-        rank = np.empty(len(order), dtype=np.int64)
-        rank[order] = np.arange(len(order))
-        return rank, sizes
+        return min(dict.fromkeys(candidates), key=lambda strips: self._padded_total(self._path(side, strips)))
+
+    def _padded_total(self, path: np.ndarray) -> int:
+        sizes = self._cut(path)
+        lengths = np.repeat(self._cells[path], self._counts[path], axis=0)
+        longest = np.maximum.reduceat(lengths, np.cumsum(sizes) - sizes)
+        return int((longest.sum(axis=1) * sizes).sum())
 
     def _path(self, side: int, strips: int) -> np.ndarray:
         """Cells along the path, from long to short."""
@@ -85,29 +85,51 @@ class PairBatchSampler(BatchSampler):
         strip = strip_of_length[own]
         return np.lexsort((-own, np.where(strip % 2 == 0, -other, other), strip))
 
-    def _cut(self, lengths: np.ndarray) -> Iterator[int]:
+    def _cut(self, path: np.ndarray, first_share: float = 1.0) -> list[int]:
+        """Sizes of the batches along a path; the first is to hold this share of what it could."""
+        lengths = np.repeat(self._cells[path], self._counts[path], axis=0)
+        sizes: list[int] = []
         start, count = 0, len(lengths)
         while start < count:
             most = max(1, int(self.batch_total / lengths[start].sum()))
             most = min(most, self.max_batch_size or most, count - start)
             longest = np.maximum.accumulate(lengths[start : start + most], axis=0).sum(axis=1)
-            fitting = np.searchsorted(longest * np.arange(1, most + 1), self.batch_total, side="right")
-            size = max(1, int(fitting))
-            yield size
+            fitting = int(np.searchsorted(longest * np.arange(1, most + 1), self.batch_total, side="right"))
+            size = max(1, fitting if sizes else round(fitting * first_share))
+            sizes.append(size)
             start += size
+        return sizes
 
     @property
     def planned_batches(self) -> int:
-        return len(self._paths[0][1]) if self._paths else 0
+        return self._batches
 
     def fill(self, rng: np.random.Generator, epoch: int) -> list[list[int]]:
-        if not self._paths:
+        if not self._strips:
             return []
-        rank, sizes = self._paths[epoch % len(self._paths)]
+        path, sizes = self._epoch_path(rng, epoch)
+        rank = np.empty(len(path), dtype=np.int64)
+        rank[path] = np.arange(len(path))
         pairs = rng.permutation(len(self.lengths)) if self.shuffle else np.arange(len(self.lengths))
         order = pairs[np.argsort(rank[self._cell_of_pair[pairs]], kind="stable")].tolist()
+        _split_to(sizes, self._batches)
         ends = np.cumsum(sizes).tolist()
         return [order[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+
+    def _epoch_path(self, rng: np.random.Generator, epoch: int) -> tuple[np.ndarray, list[int]]:
+        side = epoch % len(self._strips)
+        best = self._strips[side]
+        if not self.shuffle:
+            path = self._path(side, best)
+            return path, self._cut(path)
+        share = float(rng.uniform())
+        # a path with more batches than every epoch has gives way to the best, which has at most one above the fewest
+        for strips in (round(best * rng.uniform(*_STRIP_CHANGE)), best):
+            path = self._path(side, max(1, strips))
+            sizes = self._cut(path, share)
+            if len(sizes) <= self._batches:
+                break
+        return path, sizes
 
     def fingerprint(self) -> int:
         settings = repr((self.batch_total, self.max_batch_size, self.seed, self.shuffle, self.world_size))
