@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -39,7 +41,7 @@ def test_a_stream_gives_every_token_once(total, rows, length, world, variable, r
 def test_rows_of_a_stream_go_on_where_they_stopped(variable):
     plan = StreamPlan(1003, 4, 20, variable, seed=1)
     segments = plan.segments(2)
-    for before, after in zip(segments, segments[1:], strict=False):
+    for before, after in itertools.pairwise(segments):
         assert (after.positions == before.positions + before.lengths).all()
         assert not after.begins.any()
     assert segments[0].begins.all()

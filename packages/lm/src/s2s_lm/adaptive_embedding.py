@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -57,7 +59,7 @@ class AdaptiveEmbedding(nn.Module):
 def band_sizes(cutoffs: list[int], vocab_size: int) -> list[int]:
     """How many tokens each band has."""
     edges = [0, *cutoffs, vocab_size]
-    return [end - start for start, end in zip(edges, edges[1:], strict=False)]
+    return [end - start for start, end in itertools.pairwise(edges)]
 
 
 def check_cutoffs(cutoffs: list[int], vocab_size: int, divisor: float) -> None:

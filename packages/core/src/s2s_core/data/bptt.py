@@ -9,6 +9,7 @@ the number of rows and processes.
 from __future__ import annotations
 
 import heapq
+import itertools
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -145,7 +146,7 @@ class StreamPlan(SegmentPlan):
                 begins=np.full(len(own), start == 0),
                 usual=self.length,
             )
-            for start, end in zip(edges, edges[1:], strict=False)
+            for start, end in itertools.pairwise(edges)
         ]
 
     def _edges(self, rng: np.random.Generator) -> list[int]:

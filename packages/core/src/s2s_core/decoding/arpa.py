@@ -168,13 +168,10 @@ class _Reader:
         return UserError(f"{self._name}:{number}: {what}")
 
     def _header(self) -> list[int]:
-        number = 0
-        for number, line in self._lines:
-            if line == "\\data\\":
-                break
-        else:
-            raise self._fail(number, "no \\data\\ in the file: not an ARPA model")
+        if not any(line == "\\data\\" for _, line in self._lines):
+            raise UserError(f"{self._name}: no \\data\\ in the file: not an ARPA model")
         counts: list[int] = []
+        number = 0
         for number, line in self._lines:
             found = _COUNT.match(line)
             if found and int(found[1]) == len(counts) + 1:

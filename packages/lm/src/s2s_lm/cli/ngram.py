@@ -16,8 +16,8 @@ from s2s_core.errors import UserError
 from s2s_lm.cli.lines import number_in
 
 EPILOG = """\
-Interpolated modified Kneser-Ney, one sentence a line, words between spaces. KenLM's lmplz computes the same; where it is
-installed it is used, because it can work on disk: the estimator of this toolkit takes about 200 bytes of memory a word.
+Interpolated modified Kneser-Ney, one sentence a line, words between spaces. KenLM's lmplz computes the same; where it
+is installed it is used, because it works on disk: the estimator of this toolkit takes about 200 bytes of memory a word.
 """
 
 

@@ -16,8 +16,8 @@ from s2s_lm.interfaces import LmDecoder, LmLoss
 class SampledSoftmax(LmLoss):
     """Softmax over the true token and a sample (Jean et al. 2015, https://arxiv.org/abs/1412.2007, section 3).
 
-    Tokens are drawn log-uniformly by rank, ``q(k) = log((k + 2) / (k + 1)) / log(vocab + 1)``, so ids must go by falling
-    frequency, as ``prepare text`` writes them. ``samples`` draws with replacement serve all positions of a
+    Tokens are drawn log-uniformly by rank, ``q(k) = log((k + 2) / (k + 1)) / log(vocab + 1)``, so ids must go by
+    falling frequency, as ``prepare text`` writes them. ``samples`` draws with replacement serve all positions of a
     segment. A drawn token enters the sum with weight ``times drawn / (samples * q)`` and the true one with weight 1,
     its own draws left out: the estimate of the softmax's denominator is unbiased. (TensorFlow's sampler, which
     OpenSeq2Seq used, draws without replacement; its estimate is unbiased too.)
