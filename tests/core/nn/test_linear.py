@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from s2s_core.nn.linear import ONEDNN_MIN_ELEMENTS, linear, product
+from s2s_core.nn.linear import ONEDNN_MIN_ELEMENTS, Linear, linear, product
 
 
 @pytest.mark.parametrize(("rows", "inner", "columns"), [(300, 128, 160), (5, 3, 2)])
@@ -38,3 +38,15 @@ def test_linear_under_autocast_is_torchs():
     x, weight = torch.randn(1, 50, 8), torch.randn(4, 8)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(linear(x, weight, None), F.linear(x, weight))
+
+
+def test_linear_layers_start_glorot_uniform_block_by_block():
+    torch.manual_seed(0)
+    layer = Linear(200, 300, blocks=3)
+    for block in layer.weight.detach().chunk(3):
+        bound = (6 / (200 + 100)) ** 0.5
+        assert block.abs().max() == pytest.approx(bound, rel=0.01)
+        assert block.std() == pytest.approx(bound / 3**0.5, rel=0.02)
+    assert not layer.bias.any()
+    x = torch.randn(4, 7, 200)
+    torch.testing.assert_close(layer(x), F.linear(x, layer.weight, layer.bias))

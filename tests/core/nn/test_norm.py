@@ -65,7 +65,17 @@ def test_layer_norm_is_over_the_channels_of_a_frame(x):
     torch.testing.assert_close(real_frames(y), expected)
 
 
-@pytest.mark.parametrize("name", ["batch", "layer", "instance"])
+def test_rms_norm_is_over_the_channels_of_a_frame(x):
+    layout = PackedFrames(LENGTHS, 9)
+    norm = build_norm("rms", 4, eps=0.5).double()
+    nn.init.normal_(norm.weight)
+    y = layout.leave(norm(layout.enter(x), layout))
+    frames = real_frames(x)
+    expected = frames / (frames.square().mean(1, keepdim=True) + 0.5).sqrt() * norm.weight
+    torch.testing.assert_close(real_frames(y), expected)
+
+
+@pytest.mark.parametrize("name", ["batch", "layer", "rms", "instance"])
 @pytest.mark.parametrize("layout", layouts())
 def test_bfloat16_frames_stay_bfloat16_beside_float32_parameters(x, name, layout):
     norm = build_norm(name, 4, 0.1)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from s2s_core.decoding.state import DecodingState
 from s2s_core.losses.reduction import LossSum
+from s2s_core.nn.embedding import Embedding
 from s2s_core.part import Part
 from s2s_core.text.sentences import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
@@ -54,7 +55,7 @@ class Encoder(Part, nn.Module, ABC):
 
     vocab_size: int
     out_features: int
-    embedding: nn.Embedding
+    embedding: Embedding
     """Token embeddings; the task may replace it by the decoder's, so that both are one parameter."""
 
     @abstractmethod
@@ -68,7 +69,7 @@ class Decoder(Part, nn.Module, ABC):
     in_features: int
     """The feature size of the memory."""
     vocab_size: int
-    embedding: nn.Embedding
+    embedding: Embedding
 
     @abstractmethod
     def forward(self, memory: Memory, tokens: Tensor, lengths: Tensor) -> Tensor:

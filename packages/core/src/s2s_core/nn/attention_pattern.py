@@ -78,7 +78,8 @@ class PaddedPattern(Pattern):
         return self._attend((_heads(queries, heads), *_heads(projected, 2 * heads).chunk(2, dim=1)), dropout)
 
     def _attend(self, operands: Sequence[Tensor], dropout: float) -> Tensor:
-        attended = F.scaled_dot_product_attention(*operands, self.mask, dropout, self.causal)
+        query, key, value = operands
+        attended = F.scaled_dot_product_attention(query, key, value, self.mask, dropout, self.causal)
         return attended.transpose(1, 2).flatten(2)
 
 
@@ -149,7 +150,7 @@ def _groups(lengths: list[int], seen: list[int]) -> list[list[int]]:
 def _mask(group: list[int], seen: list[int]) -> Tensor | None:
     """Which keys of a rectangle are real; None if all are."""
     lengths = torch.tensor([seen[row] for row in group])
-    longest = int(lengths.max())
+    longest = max(1, int(lengths.max()))
     return None if int(lengths.min()) == longest else _visible(length_mask(lengths, longest))
 
 
@@ -163,7 +164,7 @@ class _Places:
         self._shapes: list[tuple[int, int]] = []
         used = 0
         for group in groups:
-            rows, width = torch.tensor(group), max(lengths[row] for row in group)
+            rows, width = torch.tensor(group), max(1, *(lengths[row] for row in group))
             steps = torch.arange(width)[None]
             sources.append(torch.where(steps < length[rows, None], start[rows, None] + steps, -1).flatten())
             slots[rows] = used + torch.arange(len(group)) * width
@@ -186,7 +187,7 @@ class _Places:
     def rectangles(self, rows: Tensor) -> list[Tensor]:
         """View spread rows as one ``(sequences, time, features)`` a group."""
         parts = rows.split([sequences * width for sequences, width in self._shapes])
-        return [part.view(*shape, -1) for part, shape in zip(parts, self._shapes, strict=True)]
+        return [part.view(*shape, rows.shape[1]) for part, shape in zip(parts, self._shapes, strict=True)]
 
 
 def _spread(x: Tensor, source: Tensor, empty: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from s2s_core.nn.conv_cpu import frames, image
 from s2s_core.nn.frames import FrameLayout
@@ -104,7 +105,8 @@ class RmsNorm(nn.RMSNorm):
         super().__init__(channels, eps=eps)
 
     def forward(self, x: Tensor, layout: FrameLayout) -> Tensor:  # type: ignore[override]
-        return super().forward(x)
+        # mixed types would leave the fused kernel
+        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
 
 class InstanceNorm(nn.Module):
