@@ -34,6 +34,13 @@ class SpectrogramEncoder(SoundEncoder):
         self.frames = frames
         self.image_encoder = image_encoder
 
+    @classmethod
+    def examples(cls) -> list[SpectrogramEncoder]:
+        """Small ones for the contract tests."""
+        from s2s_commands.encoders.resnet import ResNetEncoder
+
+        return [cls(16, ResNetEncoder(1, 18, version, width=4, blocks=[1, 1]), frames=24) for version in (1, 2)]
+
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """Encode ``(batch, time, in_features)``: ``(batch, out_features)``."""
         return self.image_encoder(in_the_middle(features, lengths, self.frames)[:, None])
