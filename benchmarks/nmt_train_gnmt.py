@@ -5,10 +5,11 @@
 64 pairs of 5 to 50 random tokens and the end of sentence (1854 and 1860 tokens); 4 bidirectional LSTM layers of 512 a
 direction, 4 of 1024 in the decoder, which starts from the encoder's state; vectors of 1024 shared by source, target
 and output, vocabulary 32768; Luong's general attention, without and with input feeding; dropout .1, label smoothing
-.1, Adam; the loss averaged over target tokens. A step is zeroed gradients, forward, loss, backward and update. Rates count target
-tokens. GFLOP/s count three times the forward's products on real tokens for s2s; OpenNMT-py packs the encoder and pads
-the decoder to 64 x 51. ``share`` is of the machine's own 4096-cube ``torch.mm`` in the same precision, measured in the
-same run; it can pass 1 where oneDNN's products are faster than that.
+.1, Adam; the loss averaged over target tokens. A step is zeroed gradients, forward, loss, backward and update.
+
+Rates count target tokens. GFLOP/s count three times the forward's products, on real tokens for s2s; OpenNMT-py packs
+the encoder and pads the decoder to 64 x 51. ``share`` is of the machine's own 4096-cube ``torch.mm`` in the same
+precision, measured in the same run; it can pass 1 where oneDNN's products are faster than that.
 """
 
 from __future__ import annotations

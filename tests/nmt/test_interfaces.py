@@ -10,7 +10,17 @@ from torch import Tensor
 
 from s2s_core import testing
 from s2s_core.nn.mask import length_mask
+from s2s_core.nn.recurrent_stack import RecurrentLayers
+from s2s_core.nn.transformer import LayerSpec
 from s2s_core.testing.contracts import disturb
+from s2s_nmt.decoders.convs2s import ConvS2SDecoder
+from s2s_nmt.decoders.rnn import RnnAttention, RnnDecoder
+from s2s_nmt.decoders.transformer import TransformerDecoder
+from s2s_nmt.encoders.convs2s import ConvS2SEncoder
+from s2s_nmt.encoders.gnmt import GnmtEncoder
+from s2s_nmt.encoders.rnn import RnnEncoder
+from s2s_nmt.encoders.transformer import TransformerEncoder
+from s2s_nmt.gated_convolution import ConvBlock, ConvS2SLayers
 from s2s_nmt.interfaces import BOS_ID, EOS_ID, Decoder, Encoder, Memory
 
 LENGTHS = [5, 9, 1, 7, 2]
@@ -230,3 +240,37 @@ def test_a_decoder_stays_near_in_bfloat16(cls, index):
     assert (rough.float() - exact).norm() < 0.1 * exact.norm()
     starts = torch.tensor([sum(TARGET_LENGTHS[:i]) for i in range(5)])
     assert (first.float() - exact[starts]).norm() < 0.1 * exact[starts].norm()
+
+
+RNN, CONVOLUTIONS = RecurrentLayers(8, 2), ConvS2SLayers([ConvBlock(8, 3, 2)])
+TRANSFORMER = LayerSpec(features=8, heads=2, inner=8)
+ANY_ENCODER = {
+    "R": lambda: RnnEncoder(11, 8, RNN),
+    "G": lambda: GnmtEncoder(11, 8, RNN),
+    "C": lambda: ConvS2SEncoder(11, 8, CONVOLUTIONS),
+    "T": lambda: TransformerEncoder(11, 1, TRANSFORMER),
+}
+ANY_DECODER = {
+    "R": lambda n: RnnDecoder(11, n, 8, RNN, RnnAttention("luong")),
+    "G": lambda n: RnnDecoder(11, n, 8, RNN, RnnAttention("bahdanau", True, placement="gnmt_v2")),
+    "plain R": lambda n: RnnDecoder(11, n, 8, RNN, None, "bridge"),
+    "C": lambda n: ConvS2SDecoder(11, n, 8, CONVOLUTIONS),
+    "T": lambda n: TransformerDecoder(n, 11, 1, TRANSFORMER),
+}
+
+
+@pytest.mark.parametrize("decoder", ANY_DECODER)
+@pytest.mark.parametrize("encoder", ANY_ENCODER)
+def test_any_encoder_goes_with_any_decoder(encoder, decoder):
+    torch.manual_seed(0)
+    encode = ANY_ENCODER[encoder]().eval()
+    decode = ANY_DECODER[decoder](encode.out_features).eval()
+    memory = encode(*batch_of(draw_tokens(11, LENGTHS)))
+    tokens, lengths = batch_of(targets_of(decode, [0, 1, 2, 3, 4]))
+    logits = decode(memory, tokens, lengths)
+    state = decode.start(memory)
+    for step in range(2):
+        scored, state = decode.step(tokens[:, step], state)
+        for row, length in enumerate(lengths.tolist()):
+            if step < length:
+                assert close(scored[row], logits[int(lengths[:row].sum()) + step])

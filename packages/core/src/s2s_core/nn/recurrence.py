@@ -20,6 +20,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from s2s_core.nn.cells import CELLS, BackwardPass, Cells, ForwardPass, Kept, Steps
+from s2s_core.nn.linear import product
 from s2s_core.nn.native import native_cells
 
 
@@ -92,7 +93,7 @@ class _Recurrence(Function):
             grads = list(grad_state)
             for one in passes:
                 # the weight's gradient of all steps at once
-                grad_weight = one.grad_recurrent.to(products).t() @ one.kept.previous.to(products)
+                grad_weight = product(one.grad_recurrent.to(products).t(), one.kept.previous.to(products).t())
                 grads += [one.grad_gates, grad_weight, one.grad_recurrent.sum(0)]
         return (None, None, None, None, *(g.to(dtype) for g, dtype in zip(grads, dtypes, strict=True)))
 
