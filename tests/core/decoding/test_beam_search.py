@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2s_core.decoding.beam_search import BeamSearch
+from s2s_core.errors import UserError
 from s2s_core.testing.table_stepper import TableState, TableStepper
 
 END = 1
@@ -258,7 +259,7 @@ def test_an_empty_batch_gives_nothing():
 
 
 def test_coverage_needs_a_model_that_tells_its_attention():
-    with pytest.raises(ValueError, match="attention"):
+    with pytest.raises(UserError, match=r"coverage_penalty is 0\.2.*attention"):
         run(BeamSearch(2, coverage_penalty=0.2), TableStepper(3, 2))
 
 

@@ -15,6 +15,7 @@ from s2s_core.decoding.leaving import staying
 from s2s_core.decoding.penalties import coverage_penalty, length_penalty
 from s2s_core.decoding.state import DecodingState, Stepper
 from s2s_core.decoding.top import log_normalisers, top_tokens
+from s2s_core.errors import UserError
 from s2s_core.part import Part
 
 
@@ -100,7 +101,8 @@ class BeamSearch(Part):
             banned: tokens that may not come outside a prefix, as padding.
 
         Raises:
-            ValueError: if a prefix is not made of tokens, or the coverage penalty finds no attention.
+            ValueError: if a prefix is not made of tokens.
+            UserError: if the coverage penalty finds no attention.
         """
         check_prefixes(prefixes, len(source_lengths), stepper.vocab_size, end_token)
         if len(source_lengths) == 0:
@@ -160,7 +162,9 @@ class _Beams:
     def advance(self, logits: Tensor, attention: Tensor | None) -> Tensor | None:
         """Take the scores of the next tokens; returns which rows go on, or None when all is found."""
         if attention is None and self.search.coverage_penalty:
-            raise ValueError("coverage_penalty is set, but this model does not tell its attention")
+            raise UserError(
+                f"coverage_penalty is {self.search.coverage_penalty}, but this model does not tell its attention"
+            )
         if attention is not None:
             step = attention[:, None]
             self.attention = step if self.attention is None else torch.cat([self.attention, step], dim=1)
