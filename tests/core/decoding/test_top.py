@@ -31,3 +31,9 @@ def test_normalisers_make_probabilities(dtype):
     normalisers = log_normalisers(logits)
     assert normalisers.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
     torch.testing.assert_close(normalisers.double(), logits.double().exp().sum(dim=1).log(), rtol=0, atol=1e-5)
+
+
+def test_normalisers_of_logits_that_forbid_tokens():
+    logits = torch.randn(20, 30, dtype=torch.float64)
+    logits[3, 0] = logits[5, 1:] = -torch.inf
+    torch.testing.assert_close(log_normalisers(logits), logits.exp().sum(dim=1).log())

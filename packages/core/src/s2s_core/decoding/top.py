@@ -47,6 +47,6 @@ def log_normalisers(logits: Tensor) -> Tensor:
 
 def _log_sum_exp(logits: Tensor) -> Tensor:
     wide = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
-    best, place = wide.max(dim=1, keepdim=True)
-    # log softmax is one fused pass, logsumexp is four; at a row's largest nothing cancels in the difference
-    return (best - wide.log_softmax(dim=1).gather(1, place)).squeeze(1)
+    # log softmax is one fused pass and logsumexp four; where one less the other is no number, a logit is infinite
+    quick = wide[:, 0] - wide.log_softmax(dim=1)[:, 0]
+    return quick if quick.isfinite().all() else wide.logsumexp(dim=1)
