@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from s2s_lm.language_model import LanguageModel as LanguageModel
+    from s2s_lm.sentiment.classifier import SentimentClassifier as SentimentClassifier
 
 __version__ = "0.1.0"
 
-_EXPORTS = {"LanguageModel": "s2s_lm.language_model"}
+_EXPORTS = {
+    "LanguageModel": "s2s_lm.language_model",
+    "SentimentClassifier": "s2s_lm.sentiment.classifier",
+}
 
 
 def __getattr__(name: str) -> Any:

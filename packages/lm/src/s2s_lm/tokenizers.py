@@ -67,17 +67,24 @@ class VocabularyTokenizer(LmTokenizer):
             ``<eos>`` and ``<unk>``. It may be absent if `load_assets` follows.
         unit: ``words`` or ``characters``.
         lower_case: whether text is lower-cased.
+        split_punctuation: whether punctuation is cut off words, for text that nobody has tokenised; also leaves out
+            the line breaks of HTML.
     """
 
     _ASSET = "vocab.txt"
     eos_id, unk_id = 0, 1
 
     def __init__(
-        self, vocab_file: str, unit: Literal["words", "characters"] = "words", lower_case: bool = False
+        self,
+        vocab_file: str,
+        unit: Literal["words", "characters"] = "words",
+        lower_case: bool = False,
+        split_punctuation: bool = False,
     ) -> None:
         if unit not in ("words", "characters"):
             raise ValueError(f"unit must be words or characters, not {unit!r}")
         self.vocab_file, self.unit, self.lower_case = vocab_file, unit, lower_case
+        self.split_punctuation = split_punctuation
         self.entries: list[str] = []
         self._ids: dict[str, int] = {}
         if Path(vocab_file).is_file():
@@ -105,11 +112,13 @@ class VocabularyTokenizer(LmTokenizer):
         return len(self.entries)
 
     def fingerprint(self) -> str:
-        content = f"{self.unit} {self.lower_case}\n".encode() + vocabulary_file(self.entries)
+        content = f"{self.unit} {self.lower_case} {self.split_punctuation}\n".encode() + vocabulary_file(self.entries)
         return hashlib.sha256(content).hexdigest()
 
     def normalise(self, text: str) -> str:
         text = text.rstrip("\r\n") if self.unit == "characters" else clean_line(text)
+        if self.split_punctuation:
+            text = " ".join(_WORDS.findall(_LINE_BREAK.sub(" ", text)))
         return text.lower() if self.lower_case else text
 
     def encode(self, text: str) -> list[int]:
@@ -215,6 +224,9 @@ def vocabulary_file(entries: Iterable[str], counts: Iterable[int] | None = None)
         return "".join(f"{_escape(entry)}\n" for entry in entries).encode()
     return "".join(f"{_escape(entry)}\t{count}\n" for entry, count in zip(entries, counts, strict=True)).encode()
 
+
+_WORDS = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]+")
+_LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\x0b": "\\v", "\x0c": "\\f"}
 _PLAIN = {value: key for key, value in _ESCAPES.items()}

@@ -117,8 +117,8 @@ class TransformerXlEncoder(LmEncoder):
     ) -> None:
         super().__init__()
         check_probabilities(dropout=dropout, attention_dropout=attention_dropout)
-        if features % (2 * heads):
-            raise ValueError(f"features must be a multiple of 2 * heads, got {features} and {heads} heads")
+        if features % heads or features % 2:
+            raise ValueError(f"features must be even and a multiple of heads, got {features} and {heads} heads")
         if cutoffs:
             check_cutoffs(cutoffs, vocab_size, 4.0)
         self.vocab_size, self.out_features, self.memory, self.dropout = vocab_size, features, memory, dropout

@@ -1,0 +1,1 @@
+"""Text classification: sentiment, or any other set of classes."""

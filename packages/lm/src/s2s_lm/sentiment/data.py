@@ -1,0 +1,152 @@
+"""Prepared texts and their classes to batches."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import Dataset
+
+from s2s_core.data.loader import Loaded, ResumableLoader
+from s2s_core.data.sampling import BucketBatchSampler
+from s2s_core.data.text import TextTable
+from s2s_core.errors import UserError
+from s2s_core.part import Part
+from s2s_lm.sentiment.interfaces import ClassificationBatch
+
+_log = logging.getLogger(__name__)
+
+TOKENS, LABEL = "tokens", "label"
+_SPLITS_OF_STAGE = {
+    "fit": ("train", "validation"),
+    "validate": ("validation",),
+    "test": ("test",),
+    "predict": ("predict",),
+}
+
+
+class ClassificationData(Part, LightningDataModule):
+    """Batches of texts of like length from the Arrow files that ``prepare`` writes.
+
+    Args:
+        train, validation, test, predict: prepared files.
+        batch_size: the most texts in a batch, in each process.
+        max_length: longer texts keep their last so many tokens, where a review says what it means (OpenSeq2Seq: 256
+            for IMDB, 96 for SST).
+        seed: of the order of training batches.
+    """
+
+    def __init__(
+        self,
+        train: str | list[str] | None = None,
+        validation: str | list[str] | None = None,
+        test: str | list[str] | None = None,
+        predict: str | list[str] | None = None,
+        batch_size: int = 32,
+        max_length: int = 256,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.allow_zero_length_dataloader_with_multiple_devices = True
+        if batch_size < 1 or max_length < 1:
+            raise ValueError(f"batch_size and max_length must be at least 1, got {batch_size} and {max_length}")
+        self.files = {"train": train, "validation": validation, "test": test, "predict": predict}
+        self.batch_size, self.max_length, self.seed = batch_size, max_length, seed
+        self._tables: dict[str, TextTable] = {}
+
+    def setup(self, stage: str) -> None:
+        for split in _SPLITS_OF_STAGE[stage]:
+            files = self.files[split]
+            if files is None:
+                if split == "validation" and stage == "fit":
+                    continue
+                raise UserError(f"data.init_args.{split}: expected a prepared file to {stage} with")
+            table = TextTable([files] if isinstance(files, str) else files)
+            self._check(table)
+            self._tables[split] = table
+            if self.trainer is None or self.trainer.is_global_zero:
+                _log.info("%s: %d texts", split, len(table))
+
+    def _check(self, table: TextTable) -> None:
+        module = self.trainer.lightning_module if self.trainer is not None else None
+        for path, metadata in zip(table.paths, table.metadata, strict=True):
+            if LABEL not in table.columns:
+                raise UserError(f"{path}: has no labels; `lightning run sentiment prepare` writes such files")
+            if module is None:
+                continue
+            labels = json.loads(metadata["labels"])
+            if labels != module.labels:
+                raise UserError(f"{path}: classes are {', '.join(labels)}, the model's {', '.join(module.labels)}")
+            if metadata["vocabulary"] != module.tokenizer.fingerprint():
+                raise UserError(f"{path}: was prepared with another vocabulary than the model's")
+
+    def train_dataloader(self) -> ResumableLoader[ClassificationBatch]:
+        return self.loader("train")
+
+    def val_dataloader(self) -> ResumableLoader[ClassificationBatch] | list[ResumableLoader[ClassificationBatch]]:
+        return self.loader("validation") if "validation" in self._tables else []
+
+    def test_dataloader(self) -> ResumableLoader[ClassificationBatch]:
+        return self.loader("test")
+
+    def predict_dataloader(self) -> ResumableLoader[ClassificationBatch]:
+        return self.loader("predict")
+
+    def predict_ids(self) -> list[str]:
+        """The rows of the predict file, from 1."""
+        return [str(number + 1) for number in range(len(self._tables["predict"]))]
+
+    def loader(self, split: str) -> ResumableLoader[ClassificationBatch]:
+        """The batches of a split that `setup` has read."""
+        table, training = self._tables[split], split == "train"
+        lengths = np.minimum(table.lengths(TOKENS), self.max_length) + 2
+        sampler = BucketBatchSampler(
+            lengths,
+            batch_total=float(self.batch_size * (self.max_length + 2)),
+            max_batch_size=self.batch_size,
+            min_bucket_batches=8 if training else 1,
+            shuffle=training,
+            seed=self.seed,
+            rank=self.trainer.global_rank if self.trainer is not None else 0,
+            world_size=self.trainer.world_size if self.trainer is not None else 1,
+        )
+        module = self.trainer.lightning_module if self.trainer is not None else None
+        eos = module.tokenizer.eos_id if module is not None else 0
+        trained = self._trained if training and self.trainer is not None else None
+        return ResumableLoader(LabelledTexts(table, eos, self.max_length), sampler, trained=trained)
+
+    def _trained(self) -> tuple[int, int | float]:
+        assert self.trainer is not None
+        done: int = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
+        return done, self.trainer.num_training_batches
+
+
+class LabelledTexts(Dataset[Loaded[ClassificationBatch]]):
+    """Rows of a prepared file, a batch at a time."""
+
+    def __init__(self, table: TextTable, eos_id: int, max_length: int) -> None:
+        self._table, self._eos, self._max = table, eos_id, max_length
+        labels = json.loads(table.metadata[0]["labels"])
+        self._numbers = {label: number for number, label in enumerate(labels)} | {"": -1}
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __getitems__(self, rows: list[int]) -> Loaded[ClassificationBatch]:
+        ids = [self._table.tokens(TOKENS, row).tolist()[-self._max :] for row in rows]
+        labels = torch.tensor([self._numbers[self._table.text(LABEL, row)] for row in rows])
+        tokens, lengths = pad_texts(ids, self._eos)
+        return Loaded(ClassificationBatch(tokens, lengths, labels, [str(row + 1) for row in rows]))
+
+
+def pad_texts(ids: Sequence[Sequence[int]], eos_id: int) -> tuple[torch.Tensor, list[int]]:
+    """Tokens ``(batch, time)``, each text between two ends of line, and their lengths."""
+    lengths = [len(row) + 2 for row in ids]
+    tokens = torch.full((len(ids), max(lengths)), eos_id)
+    for place, row in enumerate(ids):
+        tokens[place, 1 : len(row) + 1] = torch.tensor(row, dtype=torch.int64)
+    return tokens, lengths

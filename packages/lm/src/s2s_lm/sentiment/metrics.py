@@ -1,0 +1,59 @@
+"""What a classifier gets right and wrong, from one matrix of counts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+CELL = 24
+"""Pixels of a cell of the picture."""
+
+
+class Confusion(Metric):
+    """Counts ``(true class, given class)``; exact over any number of processes and batches."""
+
+    counts: Tensor
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.add_state("counts", torch.zeros(num_classes, num_classes, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, given: Tensor, true: Tensor) -> None:
+        """Count texts; those whose class is not known (-1) do not count."""
+        known = true >= 0
+        places = true[known] * self.num_classes + given[known]
+        self.counts += torch.bincount(places, minlength=self.num_classes**2).view(self.num_classes, -1)
+
+    def compute(self) -> Tensor:
+        return self.counts
+
+
+def figures(counts: Tensor) -> dict[str, float]:
+    """Accuracy, and precision, recall and F1: of class 1 where there are two classes, else their mean over classes.
+
+    A class that is never given has precision 0, one that never occurs has recall 0.
+    """
+    counts = counts.double()
+    right, given, true = counts.diagonal(), counts.sum(0), counts.sum(1)
+    precision, recall = right / given.clamp(min=1), right / true.clamp(min=1)
+    f1 = 2 * right / (given + true).clamp(min=1)
+    which = slice(1, 2) if len(counts) == 2 else slice(None)
+    named = {"precision": precision, "recall": recall, "f1": f1}
+    accuracy = float(right.sum() / counts.sum().clamp(min=1))
+    return {"accuracy": accuracy, **{name: float(value[which].mean()) for name, value in named.items()}}
+
+
+def picture(counts: Tensor) -> Tensor:
+    """The matrix as an image ``(3, height, width)`` in [0, 1]: a row is a true class, darker a larger share of it."""
+    shares = counts.float() / counts.sum(1, keepdim=True).clamp(min=1)
+    cells = shares.repeat_interleave(CELL, 0).repeat_interleave(CELL, 1)
+    return torch.stack([1 - cells, 1 - 0.7 * cells, 1 - 0.3 * cells])
+
+
+def table(counts: Tensor, labels: list[str]) -> str:
+    """The matrix as a Markdown table."""
+    rows = [["true \\ given", *labels], ["---"] * (len(labels) + 1)]
+    rows += [[label, *map(str, row)] for label, row in zip(labels, counts.tolist(), strict=True)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
