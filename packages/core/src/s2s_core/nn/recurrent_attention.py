@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from s2s_core.nn.cells import wide
 from s2s_core.nn.linear import linear
+from s2s_core.nn.shared_product import SharedProducts
 
 ScoreName = Literal["bahdanau", "luong"]
 
@@ -35,6 +37,10 @@ class RecurrentAttention(nn.Module, ABC):
     @abstractmethod
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
         """``(batch, queries, query_size)`` and ``(batch, time, size)`` to ``(batch, queries, time)``."""
+
+    def score_steps(self, keys: Tensor) -> Callable[[Tensor], Tensor]:
+        """Scores of one query ``(rows, query_size)`` a step, for the first rows of the memory: ``(rows, time)``."""
+        return lambda query: self.scores(query[:, None], keys[: len(query)])[:, 0]
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Attend to the real frames.
@@ -88,8 +94,33 @@ class LuongAttention(RecurrentAttention):
         self.gain = nn.Parameter(torch.ones(())) if scaled else None
 
     def scores(self, queries: Tensor, keys: Tensor) -> Tensor:
-        found = queries.to(keys.dtype) @ keys.mT
-        return found if self.gain is None else self.gain * found
+        return self._scaled(queries.to(keys.dtype) @ keys.mT)
+
+    def score_steps(self, keys: Tensor) -> Callable[[Tensor], Tensor]:
+        products = SharedProducts(keys.mT)
+        return lambda query: self._scaled(products(query))
+
+    def _scaled(self, scores: Tensor) -> Tensor:
+        return scores if self.gain is None else self.gain * scores
+
+
+class AttentionSteps:
+    """Attention of one query a step to a memory that all steps share, for training.
+
+    Args:
+        attention: scores the queries.
+        keys, values, mask: of the memory, as in `RecurrentAttention`. Steps may come from its first rows only.
+    """
+
+    def __init__(self, attention: RecurrentAttention, keys: Tensor, values: Tensor, mask: Tensor) -> None:
+        self.scores = attention.score_steps(keys)
+        self.contexts = SharedProducts(values)
+        self.mask = mask
+
+    def __call__(self, query: Tensor) -> Tensor:
+        """``(rows, query_size)`` to contexts ``(rows, memory_size)``."""
+        scores = wide(self.scores(query)).masked_fill(~self.mask[: len(query)], float("-inf"))
+        return self.contexts(scores.softmax(-1))
 
 
 def build_attention(

@@ -115,27 +115,29 @@ class RecurrentStack(nn.Module):
         ends: list[LayerState] = []
         for i, layer in enumerate(self._each()):
             inside = tuple(self._by_direction(part).to(data.dtype if data.is_cuda else part.dtype) for part in begin[i])
-            out, end = layer.packed(self._drop_input(data), batch_sizes, inside)
+            out, end = layer.packed(self.drop_input(data), batch_sizes, inside)
             ends.append(tuple(wide(part.transpose(0, 1).flatten(1)) for part in end))
-            data = self._leave(i, data, out)
+            data = self.leave(i, data, out)
         return data, ends
 
     def step(self, x: Tensor, state: list[LayerState]) -> tuple[Tensor, list[LayerState]]:
         """Take one frame a row, ``(rows, in_features)``."""
         ends: list[LayerState] = []
         for i, layer in enumerate(self._each()):
-            out, end = layer.step(self._drop_input(x), tuple(part[None] for part in state[i]))
+            out, end = layer.step(self.drop_input(x), tuple(part[None] for part in state[i]))
             ends.append(tuple(part[0] for part in end))
-            x = self._leave(i, x, out)
+            x = self.leave(i, x, out)
         return x, ends
 
     def _each(self) -> list[Recurrent | LayerNormLstm]:
         return [layer for layer in self.layers if isinstance(layer, Recurrent | LayerNormLstm)]
 
-    def _drop_input(self, x: Tensor) -> Tensor:
+    def drop_input(self, x: Tensor) -> Tensor:
+        """Dropout of a layer's input."""
         return F.dropout(x, self.settings.input_dropout, self.training)
 
-    def _leave(self, i: int, x: Tensor, out: Tensor) -> Tensor:
+    def leave(self, i: int, x: Tensor, out: Tensor) -> Tensor:
+        """What layer ``i`` hands on: its output after dropout, and its input where it is skipped."""
         out = F.dropout(out, self.settings.output_dropout, self.training)
         return out + x[:, : self.out_features] if i in self.skips else out
 

@@ -22,7 +22,8 @@ RnnType = Literal["gru", "lstm"]
 
 STATES = {"gru": 1, "lstm": 2}
 """How many tensors a state has."""
-_STEP = {"gru": gru_step, "lstm": lstm_step}
+STEP = {"gru": gru_step, "lstm": lstm_step}
+"""A step of each cell."""
 
 
 class Recurrent(nn.RNNBase):
@@ -129,7 +130,7 @@ class Recurrent(nn.RNNBase):
         for layer, (w_ih, w_hh, b_ih, b_hh) in enumerate(self.all_weights):
             before = tuple(part[layer] for part in state)
             gates, recurrent = F.linear(x, w_ih, b_ih), F.linear(before[0].to(x.dtype), w_hh, b_hh)
-            ends.append(_STEP[self.rnn_type](gates, recurrent, before))
+            ends.append(STEP[self.rnn_type](gates, recurrent, before))
             x = ends[-1][0].to(x.dtype)
         return x, tuple(torch.stack(parts) for parts in zip(*ends, strict=True))
 

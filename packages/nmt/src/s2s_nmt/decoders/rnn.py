@@ -11,10 +11,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2s_core.decoding.state import DecodingState
+from s2s_core.nn.cells import Steps
 from s2s_core.nn.embedding import Embedding, Output
 from s2s_core.nn.mask import length_mask
-from s2s_core.nn.recurrent_attention import ScoreName, build_attention
+from s2s_core.nn.recurrent_attention import AttentionSteps, ScoreName, build_attention
 from s2s_core.nn.recurrent_stack import LayerState, RecurrentLayers, RecurrentStack, start_matrices
+from s2s_core.nn.shared_product import SharedProduct
+from s2s_core.nn.stack_steps import steps_of
 from s2s_core.nn.steps import StepOrder
 from s2s_nmt.decoders.attended import Attended
 from s2s_nmt.decoders.start import DecoderStart, StartName
@@ -143,13 +146,18 @@ class RnnDecoder(Decoder):
         self, embedded: Tensor, order: StepOrder, state: list[LayerState], attended: Attended
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Step by step: hidden states, contexts and what is fed back, each ``(frames, size)``."""
+        assert self.attention is not None
+        step = steps_of(self.lower, embedded)
+        attend = AttentionSteps(self.attention, attended.keys, attended.values, attended.mask)
+        combine = None if self.combine is None else SharedProduct(self.combine.weight)
         feed = embedded.new_zeros(order.batch_sizes[0], self.feed_size)
         made: list[tuple[Tensor, Tensor, Tensor]] = []
-        for x in embedded.split(order.batch_sizes):
-            rows = len(x)
+        for rows, frames in Steps(order.batch_sizes, reverse=False).ordered():
             state = [tuple(part[:rows] for part in layer) for layer in state]
-            now = Attended(attended.keys[:rows], attended.values[:rows], attended.mask[:rows])
-            hidden, context, feed, _, state = self._one(x, feed[:rows], state, now)
+            hidden, state = step(frames, feed[:rows], state)
+            context = attend(hidden)
+            joined = torch.cat((context, hidden.to(context.dtype)), dim=1)
+            feed = context if combine is None else torch.tanh(combine(joined))
             made.append((hidden, context, feed))
         hidden, context, feed = (torch.cat(parts) for parts in zip(*made, strict=True))
         return hidden, context, feed
