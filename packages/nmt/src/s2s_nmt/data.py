@@ -112,14 +112,11 @@ class ParallelData(Part, LightningDataModule):
             raise UserError(f"data.init_args.{split}: no file given; {hint}")
         table = TextTable([given] if isinstance(given, str) else given)
         if not set(table.columns) >= _MADE:
-            raise UserError(
-                f"{table.paths[0]}: has columns {', '.join(table.columns)}; `prepare` writes sentence pairs"
-            )
+            raise UserError(f"{table.paths[0]}: has columns {', '.join(table.columns)}, expected pairs of sentences")
         source = Sentences(table, "source", self.source_tokenizer)
         target = Sentences(table, "target", self.target_tokenizer) if split != "predict" else None
-        notes = (
-            [] if source.stored and (target is None or target.stored) else ["tokens made with the model's vocabulary"]
-        )
+        stored = source.stored and (target is None or target.stored)
+        notes = [] if stored else ["tokenised anew, because the model's vocabulary is another"]
         rows = np.arange(len(table))
         if split == "train" and self.max_length is not None and target is not None:
             rows = np.flatnonzero(np.maximum(source.lengths, target.lengths) <= self.max_length)

@@ -67,7 +67,9 @@ class Bleu(_CorpusMetric):
     def compute(self) -> Tensor:
         """Return the score, a scalar."""
         sys_len, ref_len = self.lengths.tolist()
-        score = BLEU.compute_bleu(self.counts.tolist(), self.totals.tolist(), sys_len, ref_len)
+        counts, totals = self.counts.tolist(), self.totals.tolist()
+        smoothing = self._bleu.smooth_method, self._bleu.smooth_value  # else its signature would not be true
+        score = BLEU.compute_bleu(counts, totals, sys_len, ref_len, *smoothing)
         return torch.tensor(score.score, device=self.counts.device)
 
 

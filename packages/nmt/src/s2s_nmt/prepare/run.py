@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -95,6 +96,11 @@ def _vocabularies(
     sources: list[Source], folder: Path, options: VocabularyOptions
 ) -> tuple[list[SentenceTokenizer], list[str]]:
     """Tokenizers of source and target, and the names of their files."""
+    for source in sources:  # before anything is learnt from them
+        pairs = check_lines(source, CheckOptions())
+        first = next(iter(pairs), None)
+        if not isinstance(first, Pair) and not any(isinstance(pair, Pair) for pair in pairs):
+            raise _none_good(source.split, first)
     if options.existing is not None:
         if not options.existing.is_file():
             raise UserError(f"--vocabulary {options.existing}: no such file")
@@ -123,6 +129,7 @@ def write_splits(splits: dict[str, Pairs], tokenizers: list[SentenceTokenizer], 
         UserError: if none of a split's pairs is good.
     """
     summary = Summary(files=[REJECTED_FILE])
+    reasons: Counter[str] = Counter()
     fingerprints = {side: tokenizer.fingerprint() for side, tokenizer in zip(SIDE_FILES, tokenizers, strict=True)}
     with ExitStack() as stack:
         rejected = stack.enter_context((folder / REJECTED_FILE).open("w", encoding="utf-8", errors="backslashreplace"))
@@ -131,8 +138,9 @@ def write_splits(splits: dict[str, Pairs], tokenizers: list[SentenceTokenizer], 
             name = f"{split}.arrow"
             columns = (["source_tokens", "target_tokens"], ["id", "source", "target"])
             with TextTableWriter(folder / name, *columns, fingerprints) as writer:
-                summary.splits[split] = _write_split(split, pairs, tokenizers, writer.write, rejected, summary)
+                summary.splits[split] = _write_split(split, pairs, tokenizers, writer.write, rejected, reasons)
             summary.files.append(name)
+    summary.rejected = dict(reasons.most_common())
     return summary
 
 
@@ -142,13 +150,13 @@ def _write_split(
     tokenizers: list[SentenceTokenizer],
     write: Callable[[dict[str, object]], None],
     rejected: TextIO,
-    summary: Summary,
+    reasons: Counter[str],
 ) -> SplitSummary:
     figures, first = SplitSummary(), None
     for pair in tqdm(pairs, desc=split, unit=" pairs", disable=None):
         if isinstance(pair, Rejected):
             first = first or pair
-            summary.rejected[pair.reason] += pair.lines
+            reasons[pair.reason] += pair.lines
             rejected.write("\t".join(" ".join(cell.split()) for cell in (pair.where, pair.reason, pair.detail)) + "\n")
             continue
         source, target = tokenizers[0].encode(pair.source), tokenizers[1].encode(pair.target)
@@ -161,9 +169,13 @@ def _write_split(
         figures.longest = max(figures.longest, len(source), len(target))
         figures.unknown += source.count(UNK_ID) + target.count(UNK_ID)
     if not figures.pairs:
-        why = f"; the first: {first.where}: {first.reason}: {first.detail}" if first else ""
-        raise UserError(f"{split}: none of the pairs is good{why}")
+        raise _none_good(split, first)
     return figures
+
+
+def _none_good(split: str, first: object) -> UserError:
+    why = f"; the first: {first.where}: {first.reason}: {first.detail}" if isinstance(first, Rejected) else ""
+    return UserError(f"{split}: none of the pairs is good{why}")
 
 
 def write_summary(folder: Path, summary: Summary) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 
@@ -28,8 +27,8 @@ class Summary:
     splits: dict[str, SplitSummary] = field(default_factory=dict)
     vocabularies: dict[str, int] = field(default_factory=dict)
     """Sizes by file."""
-    rejected: Counter[str] = field(default_factory=Counter)
-    """Lines left out, by reason."""
+    rejected: dict[str, int] = field(default_factory=dict)
+    """Lines left out, by reason, the most frequent first."""
     files: list[str] = field(default_factory=list)
     """What was written, relative to the output folder."""
 
@@ -44,6 +43,6 @@ class Summary:
         lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
         lines += [f"{name}: {size:,} tokens" for name, size in self.vocabularies.items()]
         if self.rejected:
-            reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.rejected.most_common())
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.rejected.items())
             lines.append(f"left out: {sum(self.rejected.values()):,} lines ({reasons}); see rejected.tsv")
         return lines
