@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from s2s_core.nn import attention_pattern
+from s2s_core.nn import attention_rectangles
 from s2s_core.nn.attention_pattern import pattern_of
 from s2s_core.nn.frames import PackedFrames, PaddedFrames
 
@@ -32,7 +32,7 @@ def expected(queries, keys, values, causal):
 @pytest.fixture(params=["one rectangle", "many rectangles"], autouse=True)
 def _grouping(request, monkeypatch):
     if request.param == "many rectangles":
-        monkeypatch.setattr(attention_pattern, "WASTE", 5)
+        monkeypatch.setattr(attention_rectangles, "WASTE", 5)
 
 
 def check(found, wanted, leaves):

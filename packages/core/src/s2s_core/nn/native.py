@@ -1,4 +1,4 @@
-"""The cells of `s2s_core.nn.cells` compiled for this machine, where it has a C++ compiler."""
+"""Kernels compiled for this machine, where it has a C++ compiler, among them the cells of `s2s_core.nn.cells`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ SOURCE = Path(__file__).with_name("recurrence.cpp")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-pthread", "-fno-math-errno")
 GATES = {"gru": 3, "lstm": 4}
 COMPILE_SECONDS = 120
+_LAYERS = {"recurrence": "recurrent", "packed_attention": "attention"}
 
 _INTEGERS = ("steps", "batch", "hidden", "reverse", "bfloat16", "output_stride")
 _POINTERS = (
@@ -113,29 +114,29 @@ def native_cells(cell: str) -> NativeCells | None:
 
 
 @functools.cache
-def load_library() -> ctypes.CDLL | None:
-    """The compiled kernel; None, with one line in the log, where it cannot be had."""
+def load_library(source: Path = SOURCE) -> ctypes.CDLL | None:
+    """The compiled kernels of a file; None, with one line in the log, where they cannot be had."""
     if os.environ.get("S2S_NATIVE") == "0":
         return None
     try:
-        return ctypes.CDLL(str(_compiled()))
+        return ctypes.CDLL(str(_compiled(source)))
     except (OSError, subprocess.SubprocessError) as error:
         reason = str(error).strip().splitlines()[0]
-        _log.warning("recurrent layers run in torch operations, slower: no compiled kernel (%s)", reason)
+        _log.warning("%s layers run in torch operations, slower: no compiled kernel (%s)", _LAYERS[source.stem], reason)
         return None
 
 
-def _compiled() -> Path:
+def _compiled(source: Path) -> Path:
     compiler = os.environ.get("CXX", "c++")
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=COMPILE_SECONDS).stdout
-    key = hashlib.sha256(b"\0".join([SOURCE.read_bytes(), version, " ".join(FLAGS).encode(), _processor()]))
-    target = _cache() / f"recurrence-{key.hexdigest()[:16]}.so"
+    key = hashlib.sha256(b"\0".join([source.read_bytes(), version, " ".join(FLAGS).encode(), _processor()]))
+    target = _cache() / f"{source.stem}-{key.hexdigest()[:16]}.so"
     if not target.exists():
-        _log.info("compiling %s for this processor, once", SOURCE.name)
+        _log.info("compiling %s for this processor, once", source.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
             made = Path(scratch) / target.name
-            command = [compiler, *FLAGS, str(SOURCE), "-o", str(made)]
+            command = [compiler, *FLAGS, str(source), "-o", str(made)]
             subprocess.run(command, capture_output=True, check=True, timeout=COMPILE_SECONDS)
             made.replace(target)  # atomic: processes that start together may all compile
     return target
