@@ -24,6 +24,7 @@ import torch
 from timing import LocalSystem, PeerSystem, System, interleave, print_table, summary
 
 from s2s_core.decoding.beam_search import BeamSearch
+from s2s_core.host_memory import keep_freed_memory
 from s2s_core.nn.serving import prepare_for_serving
 from s2s_core.nn.transformer import LayerSpec
 from s2s_nmt.decoders.transformer import TransformerDecoder
@@ -115,6 +116,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=TOKENS, help="a sentence; fewer to try it (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "nmt_translate.json")
     args = parser.parse_args()
+    keep_freed_memory()  # as the command does
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     rows = compare(args.precision or list(PRECISIONS), args.peer_python, args.steps, args.tokens)
     print_table(rows, COLUMNS)

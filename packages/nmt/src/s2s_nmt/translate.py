@@ -178,7 +178,9 @@ class Translator:
     def _jobs(self, sources: Iterable[str | UserError], prefixes: Iterable[str] | None) -> Iterator[_Job]:
         beginnings = None if prefixes is None else iter(prefixes)
         for number, source in enumerate(sources):
-            beginning = "" if beginnings is None else next(beginnings)
+            beginning = "" if beginnings is None else next(beginnings, None)
+            if beginning is None:
+                raise ValueError(f"fewer prefixes than sources: {number}")
             if isinstance(source, UserError):
                 yield _Job(number, "", [], [], error=source)
             else:

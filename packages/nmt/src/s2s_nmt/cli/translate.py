@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from s2s_core.cli.arguments import VerbParser
 from s2s_core.cli.output import output_file
 from s2s_core.errors import UserError
+from s2s_core.host_memory import keep_freed_memory
 from s2s_nmt.cli.lines import STANDARD_INPUT, count_lines, read_lines
 from s2s_nmt.cli.rate import Rate
 
@@ -45,6 +46,7 @@ def main(argv: Sequence[str]) -> int:
     path = None if options.output is None else output_file("--output", options.output)
     files = options.files or [STANDARD_INPUT]
     lines = read_lines(files)  # says at once if a file is not there
+    keep_freed_memory()
     from s2s_nmt.translate import Translator  # torch takes seconds to import, --help should not
 
     translator = Translator.load(options.checkpoint, _device(options.device), options.precision, options.int8)
