@@ -14,6 +14,8 @@ from s2s_commands.image_augment import ImageAugment
 from s2s_commands.image_view import ImageView
 from s2s_commands.interfaces import Decoder, ImageBatch, ImageEncoder, Loss
 from s2s_commands.mixup import Mixup
+from s2s_commands.onnx_graphs import image_graph
+from s2s_core.export import OnnxGraph
 from s2s_core.optim.larc import Larc
 from s2s_core.optim.schedules import Schedule
 from s2s_core.precision.regularizer import L2Regularizer
@@ -91,6 +93,11 @@ class ImageClassification(Classifier):
 
     def loss_of(self, batch: Any) -> Tensor:
         return self.loss(self.logits(batch.images), self.targets_of(batch.labels)).mean
+
+    def onnx_graph(self) -> OnnxGraph:
+        """One crop, normalised as the view says, to probabilities."""
+        notes: dict[str, object] = {"classes": self.classes, "view": self.view.describe()["init_args"]}
+        return image_graph(self.encoder, self.decoder, self.view.size, notes)
 
     def bench_batch(self, seconds: float, batch_size: int) -> ImageBatch:
         """Noise; ``seconds`` mean nothing here."""

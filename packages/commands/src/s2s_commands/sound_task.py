@@ -11,8 +11,10 @@ from torch import Tensor
 from s2s_commands.classifier import Classifier
 from s2s_commands.interfaces import Decoder, Loss, SoundBatch, SoundEncoder
 from s2s_commands.mixup import Mixup
+from s2s_commands.onnx_graphs import sound_graph
 from s2s_core.audio.augment import Augment
 from s2s_core.audio.features import Features
+from s2s_core.export import OnnxGraph
 from s2s_core.optim.larc import Larc
 from s2s_core.optim.schedules import Schedule
 from s2s_core.precision.regularizer import L2Regularizer
@@ -81,6 +83,13 @@ class SoundClassifier(Classifier):
             blend = self.mixup.draw(len(features), generator, features.device)
             features, lengths, targets = blend.of(features), blend.longest(lengths), blend.of(targets)
         return self.decoder(self.encoder(features, lengths)), targets
+
+    def onnx_graph(self) -> OnnxGraph:
+        """Features of clips of up to a second, and their lengths, to probabilities."""
+        second = torch.zeros(1, self.features.sample_rate_hz)
+        frames = self.features(second, torch.tensor([second.shape[1]]))[0].shape[1]
+        notes: dict[str, object] = {"classes": self.classes, "features": self.features.describe()}
+        return sound_graph(self.encoder, self.decoder, frames, notes)
 
     def bench_batch(self, seconds: float, batch_size: int) -> SoundBatch:
         """Noise of ``seconds`` with random labels."""

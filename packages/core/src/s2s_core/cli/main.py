@@ -20,6 +20,7 @@ SHARED_COMMANDS = {
     "test": Command("measure a checkpoint on the test set", "s2s_core.cli.verbs:test"),
     "predict": Command("write a checkpoint's outputs for a manifest", "s2s_core.cli.verbs:predict"),
     "configs": Command("list the packaged configs", "s2s_core.cli.verbs:configs"),
+    "export": Command("a checkpoint to safetensors and ONNX", "s2s_core.cli.export:main"),
     "bench": Command("measure training speed against the machine's limit", "s2s_core.cli.verbs:bench"),
 }
 """The verbs that every task has; their functions take the task and the arguments."""
