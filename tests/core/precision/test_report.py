@@ -1,9 +1,11 @@
 import functools
+import json
 
 import lightning.pytorch as pl
 import pytest
 import torch
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -34,9 +36,10 @@ class Given(Task):
         return (self.first.weight * GRADIENTS).sum() + self.second.weight.sum()
 
 
-def fit(precision, tmp_path, report, **options):
+def fit(precision, tmp_path, report, logger=None, **options):
     trainer = pl.Trainer(
-        accelerator="cpu", max_epochs=1, logger=CSVLogger(tmp_path), enable_checkpointing=False, log_every_n_steps=1,
+        accelerator="cpu", max_epochs=1, logger=logger or CSVLogger(tmp_path), log_every_n_steps=1,
+        enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, plugins=precision, callbacks=[report], **options,
     )  # fmt: skip
     trainer.fit(Given(), DataLoader(TensorDataset(torch.zeros(4, 1))))
@@ -87,3 +90,28 @@ def test_it_does_nothing_in_float32(tmp_path, caplog):
     fit(None, tmp_path, report, limit_train_batches=1)
     assert not report.layers
     assert not [record for record in caplog.records if record.name.startswith("s2s_core")]
+
+
+@pytest.mark.slow
+def test_weights_and_biases_gets_the_figures_and_the_table(tmp_path, monkeypatch):
+    pytest.importorskip("wandb", reason="wandb is not installed: pip install 's2s-core[wandb]'")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    logger = WandbLogger(save_dir=tmp_path, offline=True)
+    fit(MasterWeightsPrecision("fp16", StaticScale(16.0)), tmp_path, PrecisionReport(), logger)
+    summary = dict(logger.experiment.summary)
+    logger.experiment.finish()
+    assert summary["precision/loss_scale"] == 16.0
+    assert summary["underflow/first"] == pytest.approx(0.4)
+    [table] = tmp_path.glob("wandb/offline-run-*/files/media/table/precision/layers_*.table.json")
+    written = json.loads(table.read_text())
+    assert written["columns"] == ["layer", "underflow", "saturation"]
+    assert written["data"] == [["first", pytest.approx(0.4), pytest.approx(0.2)], ["second", 0.0, 0.0]]
+
+
+def test_tensorboard_gets_the_table(tmp_path):
+    logger = TensorBoardLogger(tmp_path)
+    fit(MasterWeightsPrecision("bf16"), tmp_path, PrecisionReport(), logger)
+    events = EventAccumulator(logger.log_dir).Reload()
+    [text] = events.Tensors("precision/report/text_summary")
+    assert b"precision bf16-master: gradients measured at" in text.tensor_proto.string_val[0]

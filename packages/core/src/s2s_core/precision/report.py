@@ -48,7 +48,8 @@ class LayerGradients:
 
 class PrecisionReport(Callback):
     """Logs ``precision/loss_scale``, ``precision/skipped_steps`` and, for each layer, ``underflow/LAYER`` and
-    ``saturation/LAYER``, the shares of its scaled gradients at the ends of the half type's range; a table at the end.
+    ``saturation/LAYER``, the shares of its scaled gradients at the ends of the half type's range; a table at the end,
+    in the log, in TensorBoard and in Weights & Biases.
 
     Gradients are counted when metrics are written (``trainer.log_every_n_steps``), before the regulariser, and only in
     the precisions of this package; in others the callback does nothing. What it counted is not kept in checkpoints.
@@ -104,7 +105,19 @@ class PrecisionReport(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         precision = trainer.precision_plugin
         if isinstance(precision, ScaledPrecision) and trainer.is_global_zero:
-            log.info("\n".join(self.table(precision, trainer.global_step)))
+            lines = self.table(precision, trainer.global_step)
+            log.info("\n".join(lines))
+            self._publish(trainer, lines)
+
+    def _publish(self, trainer: Trainer, lines: list[str]) -> None:
+        for logger in trainer.loggers:
+            log_table = getattr(logger, "log_table", None)  # Weights & Biases
+            if log_table is not None:
+                rows = [[name, f.underflow, f.saturation] for name, f in self.layers.items()]
+                log_table("precision/layers", columns=["layer", "underflow", "saturation"], data=rows)
+            add_text = getattr(getattr(logger, "experiment", None), "add_text", None)  # TensorBoard
+            if add_text is not None:
+                add_text("precision/report", "```\n" + "\n".join(lines) + "\n```", trainer.global_step)
 
     def table(self, precision: ScaledPrecision, steps: int) -> list[str]:
         """The lines shown at the end of a fit.
