@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from s2s_core.nn.linear import product
 
-HOST_CHUNK = 1 << 23
+HOST_CHUNK = 1 << 24
 DEVICE_CHUNK = 1 << 27
 """Logits that are held at a time."""
 HALF_SCALE = 256.0
