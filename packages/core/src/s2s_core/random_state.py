@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import distributed
 
 
 def capture_random_state() -> dict[str, Any]:
@@ -19,6 +20,15 @@ def capture_random_state() -> dict[str, Any]:
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
+
+
+def over_ranks(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each rank's state, in order; every rank must call it."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return [state]
+    states: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(states, state)
+    return states
 
 
 def restore_random_state(state: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from s2s_core.optim.larc import Larc
 from s2s_core.optim.schedules import Schedule
 from s2s_core.part import Part
 from s2s_core.precision.regularizer import L2Regularizer
-from s2s_core.random_state import capture_random_state, restore_random_state
+from s2s_core.random_state import capture_random_state, over_ranks, restore_random_state
 from s2s_core.strategies.global_mean import GlobalMean
 from s2s_core.strategies.shards import shard_of, whole_norms
 
@@ -83,6 +83,8 @@ class Task(Part, LightningModule):
 
     def on_train_start(self) -> None:
         begin_epoch_cleanly(self.trainer)
+        if self.global_rank > 0:  # Lightning gives all ranks one seed, and so the same dropout
+            torch.manual_seed(torch.initial_seed() + self.global_rank)
         self._total_steps = int(self.trainer.estimated_stepping_batches) if self.schedule is not None else 0
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -173,7 +175,8 @@ class Task(Part, LightningModule):
         section = section_of(self)
         data = getattr(self.trainer, "datamodule", None)
         section["data"] = data.describe() if isinstance(data, Part) else None
-        checkpoint[SECTION] = {**section, "random": capture_random_state()}
+        states = over_ranks(capture_random_state())
+        checkpoint[SECTION] = {**section, "random": states[0], "random_of_ranks": states[1:]}
         spec = section["spec"]
         # Lightning's own form, so that load_from_checkpoint works too
         checkpoint["hyper_parameters"] = {
@@ -184,7 +187,11 @@ class Task(Part, LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.load_assets(assets_of(checkpoint))
-        self._random_state = checkpoint[SECTION].get("random")
+        section = checkpoint[SECTION]
+        others = section.get("random_of_ranks", [])
+        same_ranks = self._trainer is not None and len(others) + 1 == self.trainer.world_size
+        rank = self.global_rank if same_ranks else 0
+        self._random_state = others[rank - 1] if rank > 0 else section.get("random")
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
         optimizer.zero_grad(set_to_none=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -35,12 +37,13 @@ OVERLAYS = "overlays/"
 def train(task: TaskInfo, argv: list[str]) -> int:
     """Train as the arguments say; returns the exit status."""
     quiet_lightning()
+    atexit.register(_leave_process_group)
     resolved = resolve_config_arguments(argv, task.config_home)
     asked = _peek(argv)
     folder = _run_folder(asked)
     checkpoint = _resume_point(asked, folder)
     only_shown = any(word.startswith("--print_config") for word in argv)
-    if checkpoint is None and not only_shown and any(folder.glob("checkpoints/*")):
+    if checkpoint is None and not only_shown and not _restarted() and any(folder.glob("checkpoints/*")):
         raise UserError(f"'{folder}' already holds a run: go on with --ckpt_path last, or choose another --output")
     assets: dict[str, bytes] = {}
     if checkpoint is not None:
@@ -72,6 +75,7 @@ def train(task: TaskInfo, argv: list[str]) -> int:
 def evaluation(task: TaskInfo, argv: list[str]) -> Iterator[tuple[TaskCLI, str]]:
     """Build a checkpoint's task, its data as trained with unless the arguments say otherwise, and a trainer."""
     quiet_lightning()
+    atexit.register(_leave_process_group)
     resolved = resolve_config_arguments(argv, task.config_home)
     asked = _peek(argv)
     if asked.ckpt_path is None:
@@ -143,14 +147,21 @@ def _run_folder(asked: argparse.Namespace) -> Path:
 
 
 def _resume_point(asked: argparse.Namespace, folder: Path) -> Path | None:
-    if asked.ckpt_path is None:
+    path = folder / "checkpoints" / "last.ckpt"
+    if _restarted() and path.is_file():
+        return path
+    if asked.ckpt_path is None or (_restarted() and asked.ckpt_path == LAST):
         return None
     if asked.ckpt_path != LAST:
         return Path(asked.ckpt_path)
-    path = folder / "checkpoints" / "last.ckpt"
     if not path.is_file():
         raise UserError(f"--ckpt_path last: '{path}' does not exist; nothing to go on from")
     return path
+
+
+def _restarted() -> bool:
+    """Whether torchrun or SLURM has started this same command before: the run goes on from wherever it got to."""
+    return any(os.environ.get(name, "0") != "0" for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"))
 
 
 def _start_from(cli: TaskCLI, path: str, task: TaskInfo) -> None:
@@ -193,6 +204,12 @@ def _user_errors() -> Iterator[None]:
         yield
     except MisconfigurationException as error:
         raise UserError(" ".join(str(error).split())) from error
+
+
+def _leave_process_group() -> None:
+    # Lightning does so for NCCL; Gloo's threads, where the interpreter ends before them, can wait for it for ever
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def quiet_lightning() -> None:
