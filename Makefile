@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PACKAGES := core asr tts nmt lm commands
-EDITABLE := $(foreach package,$(PACKAGES),-e packages/$(package))
+EDITABLE := -e packages/core[export] $(foreach package,$(filter-out core,$(PACKAGES)),-e packages/$(package))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -53,4 +53,6 @@ $(STAMP): constraints.txt pyproject.toml $(wildcard packages/*/pyproject.toml)
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt --upgrade pip
 	$(BIN)/python -m pip install -c constraints.txt --build-constraint constraints.txt --group dev $(EDITABLE)
+	@# built against the torch that is installed, so after it
+	$(BIN)/python -m pip install -c constraints.txt --no-build-isolation 'deepspeed>=0.19,<0.20'
 	@touch $@
