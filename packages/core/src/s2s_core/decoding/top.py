@@ -25,7 +25,7 @@ def top_tokens(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
         return values, tokens
     whole = logits[:, : blocks * BLOCK].unflatten(1, (blocks, BLOCK))
     best = whole.amax(dim=2).topk(count, dim=1).indices
-    values = whole.gather(1, best[:, :, None].expand(rows, count, BLOCK)).flatten(1)
+    values = whole[torch.arange(rows, device=logits.device)[:, None], best].flatten(1)
     tokens = (best[:, :, None] * BLOCK + torch.arange(BLOCK, device=logits.device)).flatten(1)
     if blocks * BLOCK < columns:
         rest = torch.arange(blocks * BLOCK, columns, device=logits.device)

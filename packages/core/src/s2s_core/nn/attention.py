@@ -50,8 +50,7 @@ class SelfAttention(nn.Module):
         cache = cache.appended(torch.stack([keys, values]))
         # the hypotheses of a sentence are the time axis of one attention: their common past is read once
         query = query.unflatten(0, (cache.sentences, cache.width)).transpose(1, 2)
-        mask = None if cache.visible is None else cache.visible[:, None]
-        attended = F.scaled_dot_product_attention(query, cache.keys, cache.values, mask)
+        attended = attend_by_few(query, cache.keys, cache.values, cache.visible[:, None])
         return self.output(attended.transpose(1, 2).reshape(x.shape)), cache
 
 
@@ -102,7 +101,7 @@ class CrossAttention(nn.Module):
         sentences = kept.mask.shape[0]
         # the rows that share a memory are the time axis of one attention: its keys are read once
         query = self.query(x).view(sentences, -1, self.heads, kept.keys.shape[-1]).transpose(1, 2)
-        attended = F.scaled_dot_product_attention(query, kept.keys, kept.values, kept.mask)
+        attended = attend_by_few(query, kept.keys, kept.values, kept.mask)
         return self.output(attended.transpose(1, 2).reshape(x.shape))
 
 
@@ -126,6 +125,20 @@ class KeysValues:
     def select(self, sentences: Tensor) -> KeysValues:
         """Keep these sentences, in that order."""
         return KeysValues(self.projected.index_select(1, sentences), self.mask.index_select(0, sentences))
+
+
+def attend_by_few(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+    """Attention of a few queries ``(batch, heads, queries, size)`` to keys and values ``(batch, heads, time, size)``.
+
+    ``mask`` is true where one may look. On the host, torch's fused kernel pays for each head of each sentence what a
+    long block of queries would cost; two products over the whole batch take a third to a half of its time.
+    """
+    if query.device.type != "cpu":
+        return F.scaled_dot_product_attention(query, keys, values, mask)
+    scaled = query * query.shape[-1] ** -0.5
+    scores = torch.bmm(scaled.flatten(0, 1), keys.flatten(0, 1).transpose(1, 2)).unflatten(0, query.shape[:2])
+    scores = scores.masked_fill(~mask, float("-inf"))
+    return torch.bmm(scores.softmax(-1).flatten(0, 1), values.flatten(0, 1)).view_as(query)
 
 
 def _check(features: int, heads: int) -> None:

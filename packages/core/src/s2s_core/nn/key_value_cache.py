@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-GROWTH = 16
+GROWTH = 8
 """Steps for which a cache makes room at a time."""
 
 
@@ -36,9 +36,8 @@ class Cache:
         """Hypotheses a sentence, adjacent rows."""
         self.length = length
         """Slots that are written."""
-        self.visible = visible
-        """``(sentences, width, length)``: which slots each hypothesis sees; None if each sees all."""
         self._buffer = buffer
+        self._visible = visible
 
     @classmethod
     def empty(cls, rows: int) -> Cache:
@@ -47,67 +46,66 @@ class Cache:
 
     @property
     def keys(self) -> Tensor:
-        """``(sentences, heads, length, head size)``."""
+        """``(sentences, heads, slots, head size)``; zeros in slots not written yet."""
+        # those as well, because products of what has no gaps in memory need no copy; `visible` hides them
         assert self._buffer is not None
-        return self._buffer.slots[0, :, :, : self.length]
+        return self._buffer.slots[0]
 
     @property
     def values(self) -> Tensor:
-        """``(sentences, heads, length, head size)``."""
+        """As `keys`."""
         assert self._buffer is not None
-        return self._buffer.slots[1, :, :, : self.length]
+        return self._buffer.slots[1]
+
+    @property
+    def visible(self) -> Tensor:
+        """``(sentences, width, slots)``, bool: which slots each hypothesis sees."""
+        assert self._visible is not None
+        return self._visible
 
     def appended(self, step: Tensor) -> Cache:
         """Add the keys and values of one position a row, ``(2, rows, heads, head size)``."""
         cache = self._with_room(step)
-        buffer, end = cache._buffer, cache.length + self.width
+        buffer, begin, end = cache._buffer, cache.length, cache.length + self.width
         assert buffer is not None
-        new = step.unflatten(1, (self.sentences, self.width)).transpose(2, 3)
-        buffer.slots[:, :, :, cache.length : end] = new
+        buffer.slots[:, :, :, begin:end] = step.unflatten(1, (self.sentences, self.width)).transpose(2, 3)
         buffer.written = end
-        visible = None
-        if self.width > 1:
-            own = torch.eye(self.width, dtype=torch.bool, device=step.device).expand(self.sentences, -1, -1)
-            visible = own if cache.visible is None else torch.cat([cache.visible, own], dim=2)
+        visible = cache.visible.clone()
+        visible[:, :, begin:end].diagonal(dim1=1, dim2=2).fill_(True)
         return Cache(self.sentences, self.width, buffer, end, visible)
 
     def expand(self, width: int) -> Cache:
         """Repeat every row ``width`` times."""
-        visible = self.visible
-        if visible is not None:
-            visible = visible.repeat_interleave(width, dim=1)
-        elif self._buffer is not None:
-            visible = self.keys.new_ones((self.sentences, width, self.length), dtype=torch.bool)
-        return Cache(
-            self.sentences, self.width * width, self._buffer, self.length, visible if width > 1 else self.visible
-        )
+        visible = None if self._visible is None else self._visible.repeat_interleave(width, dim=1)
+        return Cache(self.sentences, self.width * width, self._buffer, self.length, visible)
 
     def select(self, rows: Tensor, sentences: Tensor | None) -> Cache:
         """Keep these rows, in that order, which are of these sentences (of all of them, in their order, if None)."""
-        visible = self.visible
-        if visible is not None:
-            visible = visible.flatten(0, 1).index_select(0, rows).unflatten(0, (-1, self.width))
-        if sentences is None or self._buffer is None:
-            count = len(rows) // self.width
-            return Cache(count, self.width, self._buffer, self.length, visible)
-        slots = self._buffer.slots[:, :, :, : self.length].index_select(1, sentences)
-        return Cache(len(sentences), self.width, _Buffer(slots, self.length), self.length, visible)
+        if self._buffer is None or self._visible is None:
+            return Cache(len(rows) // self.width, self.width, None, 0, None)
+        visible = self._visible.flatten(0, 1).index_select(0, rows).unflatten(0, (-1, self.width))
+        if sentences is None:
+            return Cache(self.sentences, self.width, self._buffer, self.length, visible)
+        buffer = _Buffer(self._buffer.slots.index_select(1, sentences), self.length)
+        return Cache(len(sentences), self.width, buffer, self.length, visible)
 
     def _with_room(self, step: Tensor) -> Cache:
         """This cache, or what is seen of it in a buffer with room for ``GROWTH`` steps."""
-        if self._buffer is None:
-            slots = step.new_empty((2, self.sentences, step.shape[2], GROWTH * self.width, step.shape[3]))
-            return Cache(self.sentences, self.width, _Buffer(slots, 0), 0, None)
-        old, length = self._buffer.slots[:, :, :, : self.length], self.length
-        if self._buffer.written == length and length + self.width <= self._buffer.slots.shape[3]:
+        room = GROWTH * self.width
+        if self._buffer is None or self._visible is None:
+            slots = step.new_zeros((2, self.sentences, step.shape[2], room, step.shape[3]))
+            visible = slots.new_zeros((self.sentences, self.width, room), dtype=torch.bool)
+            return Cache(self.sentences, self.width, _Buffer(slots, 0), 0, visible)
+        old = self._buffer.slots
+        if self._buffer.written == self.length and self.length + self.width <= old.shape[3]:
             return self
-        visible = self.visible
-        if visible is not None:
-            seen = visible.any(dim=1)
-            length = int(seen.sum(dim=1).max())
-            kept = seen.to(torch.int8).argsort(dim=1, descending=True)[:, :length]
-            visible = visible.gather(2, kept[:, None].expand(-1, self.width, -1))
-            old = old.gather(3, kept[None, :, None, :, None].expand(2, -1, old.shape[2], -1, old.shape[4]))
-        slots = old.new_empty((*old.shape[:3], length + GROWTH * self.width, old.shape[4]))
-        slots[:, :, :, :length] = old
+        seen = self._visible.any(dim=1)
+        length = int(seen.sum(dim=1).max())
+        kept = seen.to(torch.int8).argsort(dim=1, descending=True)[:, :length]
+        sentence = torch.arange(self.sentences, device=kept.device)[:, None]
+        slots = old.new_zeros((*old.shape[:3], length + room, old.shape[4]))
+        for new, past in zip(slots, old, strict=True):
+            new[:, :, :length] = past.transpose(1, 2)[sentence, kept].transpose(1, 2)
+        visible = self._visible.new_zeros((self.sentences, self.width, length + room))
+        visible[:, :, :length] = self._visible.gather(2, kept[:, None].expand(-1, self.width, -1))
         return Cache(self.sentences, self.width, _Buffer(slots, length), length, visible)
