@@ -229,11 +229,11 @@ def test_predict_gives_a_row_a_sentence_and_test_all_figures(corpus):
     assert {type(row["text"]) for row in rows} == {str}
 
 
-def test_bench_batches_are_pairs_of_the_length_asked_for():
+def test_bench_batches_are_pairs_of_three_tokens_a_second():
     task = build()
     batch = task.bench_batch(20, 8)
-    assert batch.source.shape == batch.target.shape == (8, 20)
-    assert (batch.source_lengths[0], batch.source_lengths[-1]) == (20, 10)
+    assert batch.source.shape == batch.target.shape == (8, 60)
+    assert (batch.source_lengths[0], batch.source_lengths[-1]) == (60, 30)
     assert float(task.units_of(batch)["target tokens"]) == float(batch.target_lengths.sum())
     assert task.units_of(batch)["sentences"] == 8
     assert 1 < float(task.loss_of(batch).detach()) < 10

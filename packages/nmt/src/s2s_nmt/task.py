@@ -227,9 +227,9 @@ class TextToText(Task):
         return self.loss(self.logits(batch), packed_target(batch), batch.target_lengths).mean
 
     def bench_batch(self, seconds: float, batch_size: int) -> TextBatch:
-        """Random tokens, the longest pair of ``seconds`` tokens a side, the shortest of half of that."""
+        """Random pairs of three tokens a second on each side, as read aloud, down to half as long."""
         generator = torch.Generator().manual_seed(0)
-        longest = max(2, int(seconds))
+        longest = max(2, round(3 * seconds))
         lengths = torch.linspace(longest, longest / 2, batch_size).long().clamp(min=1)
         sides = []
         for vocab_size in (self.encoder.vocab_size, self.decoder.vocab_size):
