@@ -105,6 +105,13 @@ class TestEncoder:
         assert (rough.float() - exact).norm() < 0.05 * exact.norm()
         assert all(torch.isfinite(part).all() for part in state)
 
+    def test_half_precision_weights_serve(self, cls, index, tokens):
+        encoder = build(cls, index).eval()
+        exact, _ = encoder(tokens, encoder.initial_state(ROWS))
+        rough, _ = (half := encoder.bfloat16())(tokens, half.initial_state(ROWS))
+        assert rough.dtype == torch.bfloat16
+        assert (rough.float() - exact).norm() < 0.05 * exact.norm()
+
 
 @pytest.mark.parametrize(("cls", "index"), DECODERS)
 class TestDecoder:

@@ -7,7 +7,7 @@ from s2s_lm.linear_cross_entropy import linear_cross_entropy, linear_nll
 
 
 @pytest.mark.parametrize("with_bias", [True, False])
-@pytest.mark.parametrize("chunk", [1 << 23, 40])
+@pytest.mark.parametrize("chunk", [1 << 26, 400])
 def test_value_and_gradients_are_those_of_torch(monkeypatch, with_bias, chunk):
     monkeypatch.setattr(module, "HOST_CHUNK", chunk)
     torch.manual_seed(0)

@@ -55,10 +55,13 @@ class TextScore:
 def total_score(scores: Sequence[TextScore]) -> TextScore:
     """All texts as one."""
     return TextScore(
-        "",
-        math.fsum(score.log_probability for score in scores),
-        *(sum(getattr(score, name) for score in scores) for name in ("tokens", "words", "characters", "unknown")),
-        scores[0].unit if scores else "words",
+        text="",
+        log_probability=math.fsum(score.log_probability for score in scores),
+        tokens=sum(score.tokens for score in scores),
+        words=sum(score.words for score in scores),
+        characters=sum(score.characters for score in scores),
+        unknown=sum(score.unknown for score in scores),
+        unit=scores[0].unit if scores else "words",
     )
 
 

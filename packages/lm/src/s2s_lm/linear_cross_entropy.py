@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from s2s_core.nn.linear import product
 
-HOST_CHUNK = 1 << 24
-DEVICE_CHUNK = 1 << 27
-"""Logits that are held at a time."""
+HOST_CHUNK = 1 << 26
+DEVICE_CHUNK = 1 << 28
+"""Bytes of logits that are held at a time, give or take a copy."""
 HALF_SCALE = 256.0
 """Float16 gradients are computed this much larger: a rare word's probability is below float16's smallest number."""
 
@@ -42,7 +42,7 @@ def linear_cross_entropy(encodings: Tensor, weight: Tensor, bias: Tensor | None,
 def linear_nll(encodings: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
     """What `linear_cross_entropy` sums, ``(count,)``; in memory for a chunk of logits where no gradient is wanted."""
     parts = []
-    for rows in _chunks(len(encodings), weight):
+    for rows in _chunks(encodings, weight):
         scores = F.log_softmax(F.linear(encodings[rows], weight.to(encodings.dtype), _as(bias, encodings)).float(), 1)
         parts.append(_picked(scores, targets[rows]))
     return torch.cat(parts) if parts else encodings.new_zeros(0, dtype=torch.float32)
@@ -57,9 +57,10 @@ def _as(bias: Tensor | None, like: Tensor) -> Tensor | None:
     return None if bias is None else bias.to(like.dtype)
 
 
-def _chunks(count: int, weight: Tensor) -> Iterator[slice]:
-    step = max(1, (DEVICE_CHUNK if weight.is_cuda else HOST_CHUNK) // len(weight))
-    return (slice(start, start + step) for start in range(0, count, step))
+def _chunks(encodings: Tensor, weight: Tensor) -> Iterator[slice]:
+    row_bytes = len(weight) * encodings.element_size()
+    step = max(1, (DEVICE_CHUNK if weight.is_cuda else HOST_CHUNK) // row_bytes)
+    return (slice(start, start + step) for start in range(0, len(encodings), step))
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -69,36 +70,55 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         work = weight.to(encodings.dtype)
         total = torch.zeros((), device=encodings.device, dtype=torch.promote_types(encodings.dtype, torch.float32))
-        grad_encodings = torch.empty_like(encodings) if grad else None
-        grad_weight = torch.zeros_like(weight) if grad else None
-        grad_bias = torch.zeros_like(bias) if grad and bias is not None else None
+        # wide: gradients of rare words would be lost in float16 before the loss scale multiplies them
+        grad_encodings = torch.empty_like(encodings, dtype=total.dtype) if grad else None
+        grad_weight: Tensor | None = None
+        grad_bias = torch.zeros_like(bias, dtype=total.dtype) if grad and bias is not None else None
         scale = HALF_SCALE if encodings.dtype == torch.float16 else 1.0
-        for rows in _chunks(len(encodings), weight):
+        for rows in _chunks(encodings, weight):
             chunk, wanted = encodings[rows], targets[rows]
-            logits = _product(chunk, work)
-            logits = logits.to(total.dtype) if bias is None else logits.add(bias).to(total.dtype)
-            scores = torch.log_softmax(logits, 1)
-            total += _picked(scores, wanted).sum()
-            if grad_encodings is None or grad_weight is None:
+            valid, place = (wanted >= 0).to(total.dtype), wanted.clamp(min=0)[:, None]
+            losses, errors = _softmax(_product(chunk, work), bias, place)
+            total += losses @ valid
+            if grad_encodings is None:
                 continue
-            errors = scores.exp_()
-            valid = (wanted >= 0).to(errors.dtype)
-            errors.scatter_add_(1, wanted.clamp(min=0)[:, None], -valid[:, None])
-            if (wanted < 0).any():
-                errors *= valid[:, None]
+            # what is ignored is masked in the small operands, not in the errors
+            errors[torch.arange(len(errors), device=errors.device), place.squeeze(1)] -= 1
             if grad_bias is not None:
-                grad_bias += errors.sum(0)
+                grad_bias += valid.to(errors.dtype) @ errors
             errors = errors.mul_(scale).to(chunk.dtype) if scale != 1.0 else errors.to(chunk.dtype)
-            grad_encodings[rows] = _product(errors, work.T).div_(scale) if scale != 1.0 else _product(errors, work.T)
-            grad_weight.add_(_product(errors.T, chunk.T), alpha=1.0 / scale)
+            grad_encodings[rows] = _product(errors, work.T) * (valid / scale)[:, None]
+            part = _product(errors.T, (chunk * valid[:, None].to(chunk.dtype)).T)
+            if grad_weight is None:
+                grad_weight = part.to(total.dtype) if scale == 1.0 else part.to(total.dtype).div_(scale)
+            else:
+                grad_weight.add_(part, alpha=1.0 / scale)
+        if grad and grad_weight is None:
+            grad_weight = torch.zeros_like(weight, dtype=total.dtype)
         ctx.save_for_backward(grad_encodings, grad_weight, grad_bias)
+        ctx.dtypes = (encodings.dtype, weight.dtype, None if bias is None else bias.dtype)
         return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        parts = [None if part is None else part.mul_(grads[0].to(part.dtype)) for part in ctx.saved_tensors]
+        saved = zip(ctx.saved_tensors, ctx.dtypes, strict=True)
+        parts = [None if part is None else (part * grads[0]).to(dtype) for part, dtype in saved]
         return (*parts, None, None)
+
+
+def _softmax(logits: Tensor, bias: Tensor | None, place: Tensor) -> tuple[Tensor, Tensor]:
+    """Negative log-probabilities ``(rows,)`` at ``place`` (rows, 1), and the probabilities of all.
+
+    Bfloat16 logits give bfloat16 probabilities, summed in float32 inside the kernel: a fifth of the memory traffic,
+    which is what counts here. The products that follow round to bfloat16 anyway.
+    """
+    if logits.dtype == torch.bfloat16:
+        shares = torch.softmax(logits if bias is None else logits.add_(bias.to(logits.dtype)), 1)
+        return -shares.gather(1, place).squeeze(1).float().clamp(min=torch.finfo(torch.float32).tiny).log(), shares
+    wide = torch.promote_types(logits.dtype, torch.float32)
+    scores = torch.log_softmax((logits if bias is None else logits + bias).to(wide), 1)
+    return -scores.gather(1, place).squeeze(1), scores.exp_()
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ class RecurrentLayer(Recurrent):
         return outputs, tuple(packing.unsort(part) for part in whole)
 
     def _run_layer(self, frames: Tensor, packing: Packing, state: State) -> tuple[Tensor, State]:
-        w_ih, w_hh, b_ih, b_hh = self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0
+        w_ih, w_hh, b_ih, b_hh = (w for w in self._flat_weights if w is not None)
         dropping = self.training and self.weight_dropout > 0
         if dropping:
             w_hh = drop_weights(w_hh, self.weight_dropout)
@@ -82,6 +82,13 @@ class RecurrentLayer(Recurrent):
 
 
 def drop_weights(weight: Tensor, probability: float) -> Tensor:
-    """Zero each number of a weight with ``probability`` and scale the others up, differentiably."""
-    kept = torch.empty(weight.shape, dtype=torch.bool, device=weight.device).bernoulli_(1 - probability)
-    return weight * kept / (1 - probability)
+    """Zero each number of a weight with ``probability`` and scale the others up, differentiably.
+
+    A byte decides on a number, so the probability is rounded to a 256th; the scale is that of the rounded one. Eight
+    bytes a draw take a tenth of the time of a draw each.
+    """
+    dropped = min(255, round(probability * 256))
+    words = torch.empty(-(-weight.numel() // 8), dtype=torch.int64, device=weight.device)
+    words.random_(torch.iinfo(torch.int64).min, None)
+    chances = words.view(torch.uint8)[: weight.numel()].view(weight.shape)
+    return weight * ((chances >= dropped) * (256 / (256 - dropped))).to(weight.dtype)

@@ -43,6 +43,12 @@ class Segment:
     """The length that segments have on the whole."""
 
 
+def nothing(usual: int) -> Segment:
+    """What a process reads where there are fewer rows than processes: a trainer leaves one without batches behind, and
+    the others then wait for its part of a metric."""
+    return Segment(np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64), np.ones(1, dtype=bool), usual)
+
+
 class TokenStream:
     """A text as one sequence of tokens that lies in several arrays, such as the chunks of a memory-mapped file."""
 
@@ -124,7 +130,7 @@ class StreamPlan(SegmentPlan):
         self._count = max(1, round(self._longest / usual)) if variable else -(-self._longest // length)
 
     def __len__(self) -> int:
-        return self._count if len(self._own_rows()) else 0
+        return self._count if len(self._own_rows()) else 1
 
     def _own_rows(self) -> np.ndarray:
         everyone, (rank, world) = np.arange(self.rows), (self.sharing.rank, self.sharing.world_size)
@@ -136,7 +142,7 @@ class StreamPlan(SegmentPlan):
         edges = self._edges(rng)
         own = self._own_rows()
         if not len(own):
-            return []
+            return [nothing(self.length)]
         first = own * self.total // self.rows
         sizes = (own + 1) * self.total // self.rows - first
         return [
@@ -205,11 +211,11 @@ class DocumentPlan(SegmentPlan):
         return dealt, max(load for load, _ in loads)
 
     def __len__(self) -> int:
-        return self._count if self._documents else 0
+        return self._count if self._documents else 1
 
     def segments(self, epoch: int) -> list[Segment]:
         if not self._documents:
-            return []
+            return [nothing(self.length)]
         rng = np.random.default_rng([self.seed, epoch, self._rank])
         shape = (self._count, len(self._documents))
         positions, lengths = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
@@ -241,10 +247,12 @@ class SentencePlan(SegmentPlan):
         self.fingerprint = zlib.crc32(self._sizes.tobytes(), zlib.crc32(repr(settings).encode()))
 
     def __len__(self) -> int:
-        return len(self._sampler)
+        return max(1, len(self._sampler))
 
     def segments(self, epoch: int) -> list[Segment]:
         batches = self._sampler.plan(epoch)[self._sampler.rank :: self._sampler.world_size]
+        if not batches:
+            return [nothing(int(self._sizes.max()))]
         return [
             Segment(self._starts[rows], self._sizes[rows], np.ones(len(rows), dtype=bool), int(self._sizes[rows].max()))
             for rows in batches

@@ -46,8 +46,7 @@ class AdaptiveDecoder(LmDecoder):
         if not self.tied:
             return
         theirs = getattr(encoder, "embedding", None)
-        same = isinstance(theirs, AdaptiveEmbedding) and theirs.shape == self.bands.shape
-        if not same:
+        if not isinstance(theirs, AdaptiveEmbedding) or theirs.shape != self.bands.shape:
             raise ValueError("decoder.tied: needs an encoder with adaptive input of the same size, cutoffs and divisor")
         self.bands = theirs
 

@@ -44,7 +44,8 @@ class LayerNormLstmLayer(nn.Module):
         self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
         self.gain = nn.Parameter(torch.ones(4, hidden_size))
         self.shift = nn.Parameter(torch.zeros(4, hidden_size))
-        self.cell_norm = nn.LayerNorm(hidden_size)
+        self.cell_gain = nn.Parameter(torch.ones(hidden_size))
+        self.cell_shift = nn.Parameter(torch.zeros(hidden_size))
         for weight in (self.weight_ih, self.weight_hh):
             nn.init.uniform_(weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
 
@@ -68,7 +69,7 @@ class LayerNormLstmLayer(nn.Module):
         let_in, candidate, forget, let_out = normed.unbind(1)
         new = F.dropout(torch.tanh(candidate), self.dropout.candidate, self.training)
         memory = cell * torch.sigmoid(forget + self.forget_bias) + torch.sigmoid(let_in) * new
-        memory = self.cell_norm(memory).to(cell.dtype)
+        memory = F.layer_norm(memory, (self.hidden_size,)) * self.cell_gain + self.cell_shift
         return torch.tanh(memory) * torch.sigmoid(let_out), memory
 
 
@@ -119,6 +120,7 @@ class LayerNormLstmEncoder(LmEncoder):
 
     def tied_weight(self) -> nn.Parameter | None:
         weight = self.embedding.weight
+        assert isinstance(weight, nn.Parameter)
         return weight if weight.size(1) == self.out_features else None
 
     def initial_state(self, rows: int) -> State:

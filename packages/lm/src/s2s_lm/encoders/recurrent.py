@@ -65,6 +65,7 @@ class RecurrentEncoder(LmEncoder):
 
     def tied_weight(self) -> nn.Parameter | None:
         weight = self.embedding.weight
+        assert isinstance(weight, nn.Parameter)
         return weight if weight.size(1) == self.out_features else None
 
     def initial_state(self, rows: int) -> State:

@@ -36,7 +36,7 @@ def write_arpa(model: NgramModel, path: Path) -> None:
 def _lines(model: NgramModel, order: OrderModel, n: int, rows: slice, words: pa.Array) -> pa.Table:
     places = order.places[rows]
     columns = [words.take(pa.array(_words_at(model, order, n, places, k, rows))) for k in range(n)]
-    ngrams = compute.binary_join_element_wise(*columns, " ") if n > 1 else columns[0]
+    ngrams = compute.call_function("binary_join_element_wise", [*columns, " "]) if n > 1 else columns[0]
     table = {"log_prob": _decimal(order.log_probs[rows]), "ngram": ngrams}
     if order.backoffs is not None:
         table["backoff"] = _decimal(order.backoffs[rows])

@@ -116,14 +116,14 @@ def _portions(
     splits: dict[str, list[Path]], options: PrepareOptions
 ) -> dict[str, tuple[list[Path], tuple[int, int | None]]]:
     """The files of each split and which of their rows."""
+    whole: dict[str, tuple[list[Path], tuple[int, int | None]]] = {s: (files, (0, None)) for s, files in splits.items()}
     if "validation" in splits or not options.hold_out or "train" not in splits:
-        return {split: (files, (0, None)) for split, files in splits.items()}
+        return whole
     count = sum(1 for _ in _rows(splits["train"], options, []))
     kept = min(count - 1, round(count * (1 - options.hold_out)))
     if kept < 1:
         raise UserError(f"prepare: {count} rows of training text are too few to hold some out")
-    found = {"train": (splits["train"], (0, kept)), "validation": (splits["train"], (kept, None))}
-    return found | {split: (files, (0, None)) for split, files in splits.items() if split != "train"}
+    return {**whole, "train": (splits["train"], (0, kept)), "validation": (splits["train"], (kept, None))}
 
 
 def _rows(files: list[Path], options: PrepareOptions, rejected: list[BadLine]) -> Iterator[list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from s2s_core.data.text import TextTable
 from s2s_core.errors import UserError
 from s2s_core.part import Part
 from s2s_lm.sentiment.interfaces import ClassificationBatch
+
+if TYPE_CHECKING:
+    from s2s_lm.sentiment.task import SentimentClassification
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +76,7 @@ class ClassificationData(Part, LightningDataModule):
                 _log.info("%s: %d texts", split, len(table))
 
     def _check(self, table: TextTable) -> None:
-        module = self.trainer.lightning_module if self.trainer is not None else None
+        module = self._task()
         for path, metadata in zip(table.paths, table.metadata, strict=True):
             if LABEL not in table.columns:
                 raise UserError(f"{path}: has no labels; `lightning run sentiment prepare` writes such files")
@@ -83,6 +87,10 @@ class ClassificationData(Part, LightningDataModule):
                 raise UserError(f"{path}: classes are {', '.join(labels)}, the model's {', '.join(module.labels)}")
             if metadata["vocabulary"] != module.tokenizer.fingerprint():
                 raise UserError(f"{path}: was prepared with another vocabulary than the model's")
+
+    def _task(self) -> SentimentClassification | None:
+        module = self.trainer.lightning_module if self.trainer is not None else None
+        return cast("SentimentClassification | None", module)
 
     def train_dataloader(self) -> ResumableLoader[ClassificationBatch]:
         return self.loader("train")
@@ -114,7 +122,7 @@ class ClassificationData(Part, LightningDataModule):
             rank=self.trainer.global_rank if self.trainer is not None else 0,
             world_size=self.trainer.world_size if self.trainer is not None else 1,
         )
-        module = self.trainer.lightning_module if self.trainer is not None else None
+        module = self._task()
         eos = module.tokenizer.eos_id if module is not None else 0
         trained = self._trained if training and self.trainer is not None else None
         return ResumableLoader(LabelledTexts(table, eos, self.max_length), sampler, trained=trained)

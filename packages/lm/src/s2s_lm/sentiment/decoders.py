@@ -55,7 +55,7 @@ class PooledClassifier(TextDecoder):
     @classmethod
     def examples(cls) -> list[PooledClassifier]:
         kinds: list[Pooling] = ["last", "mean", "max", "attention", "concat"]
-        return [cls(6, 3, kind) for kind in kinds] + [cls(6, 2, hidden_size=4)]
+        return [*(cls(6, 3, kind) for kind in kinds), cls(6, 2, hidden_size=4)]
 
     def check(self, encoder: TextEncoder) -> None:
         if self.in_features != encoder.out_features:

@@ -78,7 +78,7 @@ class LanguageModelEncoder(TextEncoder):
 
     @classmethod
     def examples(cls) -> list[LanguageModelEncoder]:
-        return [cls(body) for body in RecurrentEncoder.examples()] + [cls(RecurrentEncoder(11, 6, 8, 2), True)]
+        return [*(cls(body) for body in RecurrentEncoder.examples()), cls(RecurrentEncoder(11, 6, 8, 2), True)]
 
     def forward(self, tokens: Tensor, lengths: list[int]) -> Encoded:
         values, state = self.body(tokens, self.body.initial_state(len(tokens)), lengths)

@@ -169,7 +169,7 @@ class SentimentClassification(Task):
         values = {"loss": float(self.eval_loss.compute()), **figures(counts)}
         self.log_dict({f"{stage}/{key}": value for key, value in values.items()}, prog_bar=True)
         for logger in self.loggers:
-            board = getattr(logger, "experiment", None)
+            board: Any = getattr(logger, "experiment", None)
             if hasattr(board, "add_image"):
                 board.add_image(f"{stage}/confusion", picture(counts.cpu()), self.global_step)
                 board.add_text(f"{stage}/confusion", table(counts, self.labels), self.global_step)
