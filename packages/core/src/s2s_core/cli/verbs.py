@@ -88,7 +88,7 @@ def configs(task: TaskInfo, argv: list[str]) -> int:
         print(find_packaged(wanted, task.config_home, "not a packaged config").read_text(encoding="utf-8"), end="")
         return 0
     width = max((len(name) for name in found), default=0)
-    for name, path in found.items():
+    for name, path in sorted(found.items(), key=lambda item: item[0].startswith("overlays/")):  # recipes first
         print(f"{name:<{width}}  {describe_config(path)}")
     return 0
 
