@@ -20,7 +20,7 @@ class Spotting:
     """How a stream is listened to.
 
     Raises:
-        ValueError: if a duration is not positive or the threshold is no probability.
+        ValueError: if a duration is not positive, windows leave gaps, or the threshold is no probability.
     """
 
     window_s: float = 1.0
@@ -42,6 +42,8 @@ class Spotting:
         for name in ("window_s", "hop_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        if self.hop_s > self.window_s:
+            raise ValueError(f"hop_s is {self.hop_s}, longer than window_s ({self.window_s}): sound would go unheard")
         for name in ("smooth_s", "quiet_s"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")

@@ -70,6 +70,8 @@ def _wav_header(source: BinaryIO) -> _Format:
         if name == b"data":
             break
         content = _exactly(source, size + size % 2)
+        if len(content) < size:
+            raise UserError(f"{NAME}: WAV without samples")
         if name == b"fmt ":
             form = _wav_format(content)
     if form is None:
@@ -78,6 +80,8 @@ def _wav_header(source: BinaryIO) -> _Format:
 
 
 def _wav_format(content: bytes) -> _Format:
+    if len(content) < 16:
+        raise UserError(f"{NAME}: WAV whose format takes {len(content)} bytes, expected 16 or more")
     code, channels, rate, _, _, bits = struct.unpack_from("<HHIIHH", content)
     if code == _EXTENSIBLE and len(content) >= 26:
         (code,) = struct.unpack_from("<H", content, 24)

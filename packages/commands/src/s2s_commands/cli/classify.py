@@ -43,6 +43,8 @@ def main(argv: Sequence[str]) -> int:
     streams = options.stream or STANDARD_INPUT in options.files
     if STANDARD_INPUT in options.files and len(options.files) > 1:
         raise UserError("- stands alone: standard input is listened to until it ends")
+    if options.hop_s > options.window_s:
+        raise UserError(f"--hop-s is {options.hop_s:g}, expected at most --window-s ({options.window_s:g})")
     output = None if options.output is None else output_file("--output", options.output)
     from s2s_commands.classify_sound import CommandClassifier  # torch takes seconds to import, --help should not
     from s2s_commands.sources import SoundSource, find_sounds

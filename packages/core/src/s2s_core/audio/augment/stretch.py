@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Generator, Tensor
+from torch.nn import functional as F
 
 from s2s_core.audio.augment.augment import WaveAugment, uniform
 from s2s_core.audio.features import samples_in
@@ -84,18 +85,18 @@ def vocode(audio: Tensor, factors: Tensor, width: int, sample_rate_hz: int) -> T
     window = samples_in(_WINDOW_MS, sample_rate_hz)
     hop = max(1, window // _HOPS_PER_WINDOW)
     shape = torch.hann_window(window, device=audio.device)
+    audio = F.pad(audio, (0, window))  # so that the last frames hold what there is of the sound
     spectra = torch.stft(audio, window, hop, window=shape, center=True, pad_mode="constant", return_complex=True)
     frames = -(-width // hop) + 1
     places = torch.arange(frames, device=audio.device) * factors[:, None]
     index = places.long().clamp(max=spectra.size(2) - 1)
-    following = torch.nn.functional.pad(spectra, (0, 1))
+    following = F.pad(spectra, (0, 1))
     rows = index[:, None, :].expand(-1, spectra.size(1), -1)
     here, there = following.gather(2, rows), following.gather(2, rows + 1)
     share = (places - places.floor())[:, None, :]
     magnitude = (1 - share) * here.abs() + share * there.abs()
-    expected = 2 * math.pi * hop / window * torch.arange(spectra.size(1), device=audio.device)[:, None]
-    advance = there.angle() - here.angle() - expected
-    advance = advance - 2 * math.pi * torch.round(advance / (2 * math.pi)) + expected
+    # analysis and synthesis share the hop, so what the phase gains from frame to frame is that of the input
+    advance = there.angle() - here.angle()
     phase = torch.cat([here[:, :, :1].angle(), advance[:, :, :-1]], dim=2).cumsum(dim=2)
     return torch.istft(torch.polar(magnitude, phase), window, hop, window=shape, center=True, length=width)
 
