@@ -14,12 +14,17 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from s2s_asr.encoders.tdnn import TdnnBlock, TdnnEncoder
+from s2s_core.checkpoint import build_task
+from s2s_core.cli.configs import resolve_config_arguments
+from s2s_core.cli.runs import key_parser
+from s2s_core.cli.tasks import installed_tasks
 from s2s_core.optim.schedules import Cosine
 from s2s_core.precision.master_weights import MasterWeightsPrecision
 from s2s_core.precision.mixed import AutocastPrecision
 from s2s_core.task import Task
 
 pytestmark = pytest.mark.slow
+SMALL = ("commands", "sentiment")
 
 
 def last_checkpoint(run):
@@ -124,3 +129,39 @@ def test_every_precision_converges_to_the_same_loss(tmp_path):
             losses = [final_loss(kind(dtype), seed, tmp_path) for seed in seeds]
             # far closer than one seed is to the next
             assert losses == pytest.approx(reference, abs=spread / 10), (kind, dtype)
+
+
+def memorised(task_name, seed, precision, folder):
+    """The loss that a task's quickstart model reaches on one synthetic batch, and whence it came."""
+    info = installed_tasks()[task_name]
+    words = resolve_config_arguments(["--config", "quickstart"], info.config_home)
+    torch.manual_seed(seed)
+    task = build_task(key_parser(info, trains=False).parse_args(words)["model"].as_dict(), "quickstart")
+    task._make_optimizer, task.schedule = functools.partial(torch.optim.AdamW, lr=2e-3), None
+    task.training_step = lambda batch, batch_idx: task.loss_of(batch)
+    torch.manual_seed(0)
+    batch = task.bench_batch(1.0, 2)
+    before = float(task.eval().loss_of(batch))
+    trainer = pl.Trainer(
+        accelerator="cpu", max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, gradient_clip_val=1.0, default_root_dir=folder,
+        plugins=[] if precision is None else [precision],
+    )  # fmt: skip
+    trainer.fit(task.train(), DataLoader([batch] * 30, batch_size=None))
+    return before, float(task.eval().loss_of(batch))
+
+
+@pytest.mark.parametrize("task", sorted(installed_tasks()))
+def test_each_tasks_quickstart_model_converges_alike_in_every_precision(task, tmp_path):
+    seeds = (1, 2, 3)
+    runs = [memorised(task, seed, None, tmp_path) for seed in seeds]
+    reference = [after for _, after in runs]
+    learned = min(before - after for before, after in runs)
+    assert learned > 0.05 * runs[0][0]
+    noise = max(max(reference) - min(reference), 0.05 * learned)
+    for kind in (MasterWeightsPrecision, AutocastPrecision):
+        found = [memorised(task, seed, kind("bf16"), tmp_path)[1] for seed in seeds]
+        assert sum(found) / 3 == pytest.approx(sum(reference) / 3, abs=noise), kind
+    if task in SMALL:  # a CPU emulates float16, twenty times slower
+        found = [memorised(task, seed, MasterWeightsPrecision("fp16"), tmp_path)[1] for seed in seeds]
+        assert sum(found) / 3 == pytest.approx(sum(reference) / 3, abs=noise)
