@@ -88,6 +88,19 @@ def test_more_ranks_than_pairs():
     assert sorted(itertools.chain(*itertools.chain(*ranks))) == [0, 1, 2]
 
 
+def test_batches_of_any_lengths_are_drawn_from_all():
+    lengths = like_wmt(2000)
+    sampler = PairBatchSampler(lengths, batch_total=10_000, max_batch_size=40, alike=False)
+    plan = sampler.plan(0)
+    assert sorted(itertools.chain(*plan)) == list(range(2000))
+    assert all(padded_total(lengths, batch) <= 10_000 for batch in plan)
+    means = [lengths[batch].mean() for batch in plan if len(batch) > 20]
+    assert np.std(means) < 0.3 * np.std(lengths.mean(axis=1))
+    padded = sum(padded_total(lengths, batch) for batch in plan)
+    assert sampler.padding_waste() == pytest.approx(1 - lengths.sum() / padded)
+    assert len(sampler.plan(1)) == len(plan)
+
+
 def test_goes_on_where_it_stopped():
     sampler = PairBatchSampler(like_wmt(1000), batch_total=500)
     sampler.set_epoch(3)
@@ -99,7 +112,15 @@ def test_goes_on_where_it_stopped():
 
 def test_fingerprints_tell_plans_apart():
     lengths = like_wmt(100)
-    settings = [{}, {"batch_total": 600}, {"max_batch_size": 5}, {"seed": 1}, {"world_size": 2}, {"shuffle": False}]
+    settings = [
+        {},
+        {"batch_total": 600},
+        {"max_batch_size": 5},
+        {"seed": 1},
+        {"world_size": 2},
+        {"shuffle": False},
+        {"alike": False},
+    ]
     made = [PairBatchSampler(lengths, **{"batch_total": 500, **changed}).fingerprint() for changed in settings]
     other = lengths.copy()
     other[50, 1] += 1

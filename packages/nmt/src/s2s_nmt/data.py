@@ -36,6 +36,9 @@ class TextDetails:
 
     eval_batch_tokens: int | None = None
     """Budget of a batch in evaluation; that of training if None. It changes no result."""
+    alike: bool = True
+    """Whether the pairs of a training batch are of like lengths; if not, they are drawn from all, as OpenSeq2Seq did,
+    and padding is several times as much."""
     length_multiple: int = 1
     """Both sides of a batch are padded to multiples of this; 8 suits tensor cores."""
     seed: int = 0
@@ -158,6 +161,7 @@ class ParallelData(Part, LightningDataModule):
             np.stack([source, target], axis=1),
             batch_total=budget,
             max_batch_size=self.batch_size,
+            alike=self.details.alike or not training,
             shuffle=training,
             seed=self.details.seed,
             rank=self.trainer.global_rank if self.trainer is not None else 0,

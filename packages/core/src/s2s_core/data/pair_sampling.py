@@ -34,6 +34,8 @@ class PairBatchSampler(BatchSampler):
         lengths: ``(pairs, 2)``, positive: tokens of the two sides.
         batch_total: the budget: pairs x (longest first side + longest second side).
         max_batch_size: the most pairs in a batch, whatever the budget says.
+        alike: whether pairs of a batch are alike in length. If not, they are drawn from all, and the budget holds for
+            any: as many pairs as it has room for if all were as long as the longest.
         shuffle, seed, rank, world_size: see `BatchSampler`; without ``shuffle`` every epoch is the same.
     """
 
@@ -42,6 +44,7 @@ class PairBatchSampler(BatchSampler):
         lengths: ArrayLike,
         batch_total: float,
         max_batch_size: int | None = None,
+        alike: bool = True,
         shuffle: bool = True,
         seed: int = 0,
         rank: int = 0,
@@ -57,8 +60,10 @@ class PairBatchSampler(BatchSampler):
             raise ValueError(f"max_batch_size must be at least 1, got {max_batch_size}")
         self.batch_total = batch_total
         self.max_batch_size = max_batch_size
+        self.alike = alike
         # pairs of equal lengths are one cell: there are far fewer cells than pairs
-        self._cells, cell_of_pair, self._counts = np.unique(pairs, axis=0, return_inverse=True, return_counts=True)
+        planned = pairs if alike or not len(pairs) else np.broadcast_to(pairs.max(axis=0), pairs.shape)
+        self._cells, cell_of_pair, self._counts = np.unique(planned, axis=0, return_inverse=True, return_counts=True)
         self._cell_of_pair = cell_of_pair.reshape(-1)
         self._strips = [self._best_strips(side) for side in ((0, 1) if shuffle else (0,))] if len(pairs) else []
         fewest = max((len(self._cut(self._path(side, strips))) for side, strips in enumerate(self._strips)), default=0)
@@ -132,7 +137,7 @@ class PairBatchSampler(BatchSampler):
         return path, sizes
 
     def fingerprint(self) -> int:
-        settings = repr((self.batch_total, self.max_batch_size, self.seed, self.shuffle, self.world_size))
+        settings = repr((self.batch_total, self.max_batch_size, self.alike, self.seed, self.shuffle, self.world_size))
         return zlib.crc32(self.lengths.tobytes(), zlib.crc32(settings.encode()))
 
 
