@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from s2s_commands.interfaces import ImageEncoder
+from s2s_core.nn.image_conv import ImageConv
+from s2s_core.nn.image_norm import ImageNorm
 
 BLOCKS = {18: [2, 2, 2, 2], 34: [3, 4, 6, 3], 50: [3, 4, 6, 3], 101: [3, 4, 23, 3], 152: [3, 8, 36, 3]}
 """Blocks of each stage, by depth; from 50 on they are bottlenecks."""
@@ -65,7 +67,7 @@ class ResNetEncoder(ImageEncoder):
         kind = (Bottleneck if expansion > 1 else BasicBlock) if version == 1 else PreActivation
         self.out_features = width * 2 ** (len(counts) - 1) * expansion
         self.conv1 = _conv(in_channels, width, 3 if small_images else 7, stride=1 if small_images else 2)
-        self.bn1 = nn.BatchNorm2d(width if version == 1 else self.out_features)
+        self.bn1 = ImageNorm(width if version == 1 else self.out_features)
         self.maxpool = nn.Identity() if small_images else nn.MaxPool2d(3, 2, 1)
         self.version = version
         self._stages: list[str] = []
@@ -96,12 +98,12 @@ class ResNetEncoder(ImageEncoder):
         """Encode ``(batch, in_channels, height, width)``: ``(batch, out_features)``, averages over the last map."""
         x = self.conv1(images.contiguous(memory_format=torch.channels_last))
         if self.version == 1:
-            x = torch.relu(self.bn1(x))
+            x = self.bn1(x)
         x = self.maxpool(x)
         for stage in self._stages:
             x = self.get_submodule(stage)(x)
         if self.version == 2:
-            x = torch.relu(self.bn1(x))
+            x = self.bn1(x)
         return x.mean((2, 3))
 
 
@@ -110,14 +112,13 @@ class BasicBlock(nn.Module):
 
     def __init__(self, in_channels: int, inner: int, out_channels: int, stride: int) -> None:
         super().__init__()
-        self.conv1, self.bn1 = _conv(in_channels, inner, 3, stride), nn.BatchNorm2d(inner)
-        self.conv2, self.bn2 = _conv(inner, out_channels, 3), nn.BatchNorm2d(out_channels)
+        self.conv1, self.bn1 = _conv(in_channels, inner, 3, stride), ImageNorm(inner)
+        self.conv2, self.bn2 = _conv(inner, out_channels, 3), ImageNorm(out_channels)
         self.downsample = _projection(in_channels, out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = torch.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
-        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+        y = self.bn1(self.conv1(x))
+        return self.bn2(self.conv2(y), x if self.downsample is None else self.downsample(x))
 
 
 class Bottleneck(nn.Module):
@@ -125,16 +126,15 @@ class Bottleneck(nn.Module):
 
     def __init__(self, in_channels: int, inner: int, out_channels: int, stride: int) -> None:
         super().__init__()
-        self.conv1, self.bn1 = _conv(in_channels, inner, 1), nn.BatchNorm2d(inner)
-        self.conv2, self.bn2 = _conv(inner, inner, 3, stride), nn.BatchNorm2d(inner)
-        self.conv3, self.bn3 = _conv(inner, out_channels, 1), nn.BatchNorm2d(out_channels)
+        self.conv1, self.bn1 = _conv(in_channels, inner, 1), ImageNorm(inner)
+        self.conv2, self.bn2 = _conv(inner, inner, 3, stride), ImageNorm(inner)
+        self.conv3, self.bn3 = _conv(inner, out_channels, 1), ImageNorm(out_channels)
         self.downsample = _projection(in_channels, out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = torch.relu(self.bn1(self.conv1(x)))
-        y = torch.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+        y = self.bn1(self.conv1(x))
+        y = self.bn2(self.conv2(y))
+        return self.bn3(self.conv3(y), x if self.downsample is None else self.downsample(x))
 
 
 class PreActivation(nn.Module):
@@ -149,28 +149,28 @@ class PreActivation(nn.Module):
             shapes = [(in_channels, inner, 3, stride), (inner, out_channels, 3, 1)]
         else:
             shapes = [(in_channels, inner, 1, 1), (inner, inner, 3, stride), (inner, out_channels, 1, 1)]
-        self.norms = nn.ModuleList(nn.BatchNorm2d(shape[0]) for shape in shapes)
+        self.norms = nn.ModuleList(ImageNorm(shape[0]) for shape in shapes)
         self.convs = nn.ModuleList(_conv(*shape) for shape in shapes)
         projects = stride > 1 or in_channels != out_channels
         self.downsample = _conv(in_channels, out_channels, 1, stride) if projects else None
 
     def forward(self, x: Tensor) -> Tensor:
-        y = torch.relu(self.norms[0](x))
+        y = self.norms[0](x)
         shortcut = x if self.downsample is None else self.downsample(y)
         y = self.convs[0](y)
         for norm, conv in zip(list(self.norms)[1:], list(self.convs)[1:], strict=True):
-            y = conv(torch.relu(norm(y)))
+            y = conv(norm(y))
         return y + shortcut
 
 
-def _conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False)
+def _conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> ImageConv:
+    return ImageConv(in_channels, out_channels, kernel, stride)
 
 
 def _projection(in_channels: int, out_channels: int, stride: int) -> nn.Sequential | None:
     if stride == 1 and in_channels == out_channels:
         return None
-    return nn.Sequential(_conv(in_channels, out_channels, 1, stride), nn.BatchNorm2d(out_channels))
+    return nn.Sequential(_conv(in_channels, out_channels, 1, stride), ImageNorm(out_channels, relu=False))
 
 
 def _initialise(encoder: nn.Module, zero_init_residual: bool) -> None:

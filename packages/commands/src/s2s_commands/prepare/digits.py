@@ -18,10 +18,10 @@ def written_digits() -> Iterator[tuple[str, str, str, np.ndarray]]:
         UserError: without scikit-learn.
     """
     try:
-        from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+        from sklearn.datasets import load_digits
     except ImportError:
         raise UserError("digits: needs scikit-learn; pip install scikit-learn") from None
-    data = load_digits()
-    for number, (pixels, label) in enumerate(zip(data.images, data.target, strict=True)):
+    flat, targets = load_digits(return_X_y=True)
+    for number, (pixels, label) in enumerate(zip(flat.reshape(-1, 8, 8), targets, strict=True)):
         split = "test" if number % _TEST_EVERY == 0 else "validation" if number % _VALIDATION_EVERY == 1 else "train"
         yield split, str(label), f"{number:04}.png", (pixels * (255 / 16)).round().astype(np.uint8)

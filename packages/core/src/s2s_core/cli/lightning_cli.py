@@ -45,7 +45,8 @@ class SaveRunConfig(SaveConfigCallback):
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         folder = Path(trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        self.parser.save(self.config, str(folder / RUN_CONFIG), overwrite=True, multifile=False)
+        # with nulls: left out, they would come back as defaults
+        self.parser.save(self.config, str(folder / RUN_CONFIG), skip_unset=False, overwrite=True, multifile=False)
 
 
 class TaskCLI(LightningCLI):

@@ -23,7 +23,7 @@ SOURCE = Path(__file__).with_name("recurrence.cpp")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-pthread", "-fno-math-errno")
 GATES = {"gru": 3, "lstm": 4}
 COMPILE_SECONDS = 120
-_LAYERS = {"recurrence": "recurrent", "packed_attention": "attention"}
+_LAYERS = {"recurrence": "recurrent", "packed_attention": "attention", "image_norm": "batch-norm"}
 
 _INTEGERS = ("steps", "batch", "hidden", "reverse", "bfloat16", "output_stride")
 _POINTERS = (
