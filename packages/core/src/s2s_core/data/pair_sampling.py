@@ -79,7 +79,7 @@ class PairBatchSampler(BatchSampler):
     def _padded_total(self, path: np.ndarray) -> int:
         sizes = self._cut(path)
         lengths = np.repeat(self._cells[path], self._counts[path], axis=0)
-        longest = np.maximum.reduceat(lengths, np.cumsum(sizes) - sizes)
+        longest = np.maximum.reduceat(lengths, (np.cumsum(sizes) - sizes).astype(np.int64))
         return int((longest.sum(axis=1) * sizes).sum())
 
     def _path(self, side: int, strips: int) -> np.ndarray:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from s2s_core.data.output_folder import all_or_nothing
 from s2s_core.text.sentences import SubwordTokenizer, WordTokenizer
-from s2s_nmt.prepare.checks import Pair
 from s2s_nmt.prepare.grammar import grammar_pairs
 from s2s_nmt.prepare.reversal import GREEK, PAIRS, reversal_pairs
 from s2s_nmt.prepare.run import JOINT_FILE, PrepareOptions, write_splits, write_summary
@@ -31,12 +29,11 @@ def prepare_reversal(output: Path, seed: int = 0, overwrite: bool = False) -> Su
 def prepare_synthetic(output: Path, seed: int, options: PrepareOptions) -> Summary:
     """Write sentences of the small grammar, with a vocabulary learnt from them."""
     pairs = grammar_pairs(SENTENCES, seed)
-    splits: dict[str, Iterable[Pair]] = dict(pairs)
     with all_or_nothing(output, options.overwrite) as scratch:
         texts = (text for pair in pairs["train"] for text in (pair.source, pair.target))
         train_sentencepiece(texts, options.vocabulary, scratch / JOINT_FILE)
         tokenizer = SubwordTokenizer(str(scratch / JOINT_FILE))
-        summary = write_splits(splits, [tokenizer, tokenizer], scratch)
+        summary = write_splits(dict(pairs), [tokenizer, tokenizer], scratch)
         summary.vocabularies[JOINT_FILE] = tokenizer.vocab_size
         summary.files.append(JOINT_FILE)
         write_summary(scratch, summary)
