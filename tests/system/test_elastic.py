@@ -21,7 +21,7 @@ LIGHTNING = str(Path(sys.executable).with_name("lightning"))
 def start(folder, config, *more):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "--max-restarts=4"]
     words = [LIGHTNING, "run", "asr", "fit", "--config", str(config), "--output", "run", "--data.num_workers=0"]
-    # Gloo's processes can miss each other while they connect: then they give up after a minute and torchrun starts them again
+    # Gloo's processes can miss each other while they connect: after a minute torchrun starts them again
     ddp = ["--trainer.strategy=lightning.pytorch.strategies.DDPStrategy", "--trainer.strategy.timeout=0:01:00"]
     words += ["--trainer.devices=2", *ddp, *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
