@@ -5,6 +5,7 @@ import torch
 
 from s2s_core.decoding.beam_search import BeamSearch
 from s2s_core.decoding.state import DecodingState
+from s2s_core.nn.serving import prepare_for_serving
 from s2s_core.testing import examples_of, find_parts
 from s2s_nmt.interfaces import BOS_ID, EOS_ID, PAD_ID, Decoder, Memory
 
@@ -82,3 +83,18 @@ def test_a_sentence_is_translated_alike_alone_and_in_company(cls, number):
         [[alone]] = search(decoder, decoder.start(one), one.lengths, BOS_ID, EOS_ID)
         assert alone.tokens == together[i][0].tokens
         assert alone.score == pytest.approx(together[i][0].score, abs=1e-5)
+
+
+@pytest.mark.parametrize(("cls", "number"), DECODERS)
+@torch.no_grad()
+def test_served_decoders_find_the_same(cls, number):
+    torch.manual_seed(0)
+    decoder = examples_of(cls)[number].eval()
+    (served,) = prepare_for_serving([decoder])
+    memory = memory_of(decoder, [5, 3, 6])
+    memory = Memory(memory.values.float(), memory.lengths, memory.final.float(), memory.embedded.float())
+    search = BeamSearch(3, nbest=3, max_length_ratio=1.0, max_length_extra=4)
+    ours = search(served, served.start(memory), memory.lengths, BOS_ID, EOS_ID)
+    theirs = search(decoder, decoder.start(memory), memory.lengths, BOS_ID, EOS_ID)
+    for found, expected in zip(ours, theirs, strict=True):
+        assert [hypothesis.tokens for hypothesis in found] == [hypothesis.tokens for hypothesis in expected]

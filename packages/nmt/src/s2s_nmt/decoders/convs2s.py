@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from s2s_core.decoding.state import DecodingState
 from s2s_core.nn.cells import wide
-from s2s_core.nn.embedding import Embedding, Output
+from s2s_core.nn.embedding import Output
 from s2s_core.nn.mask import length_mask
 from s2s_core.nn.windows import RowOrder
 from s2s_nmt.decoders.attended import Attended
@@ -138,7 +138,6 @@ class ConvS2SDecoder(Decoder):
         out = F.dropout(self.leave(x), self.output_dropout, self.training)
         if self.output is not None:
             return self.output(out)
-        assert isinstance(self.embedding, Embedding)
         return self.embedding.scores(out)
 
 

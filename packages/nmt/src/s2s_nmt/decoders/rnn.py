@@ -185,7 +185,6 @@ class RnnDecoder(Decoder):
         out = out if self.project is None else self.project(out)
         if self.output is not None:
             return self.output(out)
-        assert isinstance(self.embedding, Embedding)
         return self.embedding.scores(out)
 
     def _attended(self, memory: Memory) -> Attended:
