@@ -39,15 +39,22 @@ class Compile(Callback):
         self._done: LightningModule | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if self._done is pl_module:
-            return
-        named = dict(pl_module.named_modules())
+        if self._done is not pl_module:
+            self.compile(pl_module)
+            self._done = pl_module
+
+    def compile(self, model: LightningModule) -> None:
+        """Compile the parts of ``model`` in place.
+
+        Raises:
+            UserError: if a pattern names no module.
+        """
+        named = dict(model.named_modules())
         for pattern in self.modules:
             chosen = [name for name in named if fnmatchcase(name, pattern)]
             if not chosen:
-                raise UserError(f"Compile: no module of {type(pl_module).__name__} is called {pattern!r}")
+                raise UserError(f"Compile: no module of {type(model).__name__} is called {pattern!r}")
             for name in chosen:
                 # backends other than torch's own have no modes
                 mode = self.mode if self.backend == "inductor" else None
                 named[name].compile(backend=self.backend, mode=mode, dynamic=self.dynamic)
-        self._done = pl_module

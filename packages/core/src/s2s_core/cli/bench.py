@@ -145,7 +145,18 @@ def _work(task: TaskInfo, arguments: list[str], asked: argparse.Namespace) -> tu
     from s2s_core.checkpoint import build_task
 
     model = build_task(cli.config["model"].as_dict(), "config")
+    for compiling in _compilings(cli.config.get("trainer.callbacks")):
+        compiling.compile(model)
     return model, [model.bench_batch(asked.seconds, asked.batch)], clip_norm
+
+
+def _compilings(callbacks: Any) -> list[Any]:
+    """The config's callbacks that compile parts of the model, built; `torch.compile` changes what a step costs."""
+    from s2s_core.compiling import Compile
+
+    path = f"{Compile.__module__}.{Compile.__qualname__}"
+    listed = callbacks if isinstance(callbacks, list) else [callbacks] if callbacks else []
+    return [Compile(**c["init_args"].as_dict()) for c in listed if c["class_path"] == path]
 
 
 def _as_task(model: Any) -> Task:
