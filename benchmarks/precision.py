@@ -3,9 +3,10 @@
     OMP_NUM_THREADS=2 python benchmarks/precision.py    # on the CPU, or on the CUDA device if there is one
     python benchmarks/precision.py --workload jasper-10x5 --precision fp32 --precision bf16-master --budget 60
 
-Each cell is a process of its own (``lightning run TASK bench --config CONFIG``), so that its peak memory is its own:
-forward, loss, backward, gradient rules and optimizer on synthetic batches. ``times_fp32`` compares rates, ``memory``
-peaks. TF32 is measured on CUDA devices only. The goals: on two CPU cores with AVX512-BF16, whose bf16 product is 2.2
+Each cell is ``lightning run TASK bench --config CONFIG``: forward, loss, backward, gradient rules and optimizer on
+synthetic batches. On the CPU it is a process of its own, so that its peak memory is; a CUDA device tells it apart.
+``times_fp32`` compares rates, ``memory`` peaks. TF32 is measured on CUDA devices only; ``--compiled`` adds half
+precision under torch.compile. The goals: on two CPU cores with AVX512-BF16, whose bf16 product is 2.2
 times its float32 one, 1.95 times for Jasper and Transformer-base and 1.8 for an LSTM language model; on an H200, 3
 times for Jasper and Transformer-big, half of the bf16 product for Transformer-big, and at most 0.6 of the memory.
 """
@@ -37,36 +38,44 @@ class Workload:
     config: str
     cpu_batch: int
     cuda_batch: int
-    seconds: float
+    cpu_seconds: float = 10.0
     """The length of the longest example, in what the task measures it in."""
+    cuda_seconds: float = 10.0
 
 
 WORKLOADS = {
-    "jasper-10x5": Workload("asr", "jasper/10x5", 2, 64, 10.0),
-    "transformer-base": Workload("nmt", "transformer-base", 32, 256, 10.0),
-    "transformer-big": Workload("nmt", "transformer-big", 16, 128, 10.0),
-    "gnmt": Workload("nmt", "gnmt", 16, 128, 10.0),
-    "lstm-lm": Workload("lm", "wikitext-2-awd", 32, 80, 10.0),
-    "resnet-50": Workload("images", "resnet50-v2", 8, 128, 1.0),
+    "jasper-10x5": Workload("asr", "jasper/10x5", 2, 64),
+    "transformer-base": Workload("nmt", "transformer-base", 32, 512, cuda_seconds=17.0),
+    "transformer-big": Workload("nmt", "transformer-big", 16, 512, cuda_seconds=17.0),
+    "gnmt": Workload("nmt", "gnmt", 16, 128),
+    "lstm-lm": Workload("lm", "wikitext-2-awd", 32, 80),
+    "resnet-50": Workload("images", "resnet50-v2", 8, 128),
 }
 """A new model is one row."""
 
 
-def measure(work: Workload, precision: str, on_cuda: bool, steps: int, budget_s: float) -> dict:
-    """One cell of the table; a note in place of figures where it cannot be measured."""
-    batch = work.cuda_batch if on_cuda else work.cpu_batch
+def measure(
+    work: Workload, precisions: list[str], on_cuda: bool, steps: int, budget_s: float, overlays: tuple[str, ...] = ()
+) -> list[dict]:
+    """Cells of the table, from one process; a note in place of figures where they cannot be measured."""
+    batch, seconds = (work.cuda_batch, work.cuda_seconds) if on_cuda else (work.cpu_batch, work.cpu_seconds)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         command = [
-            *(str(Path(sys.executable).with_name("lightning")), "run", work.task, "bench", "--config", work.config),
-            *("--precisions", precision, "--batch", str(batch), "--seconds", str(work.seconds)),
+            *(str(Path(sys.executable).with_name("lightning")), "run", work.task, "bench"),
+            *(word for config in (work.config, *overlays) for word in ("--config", config)),
+            *("--precisions", ",".join(precisions), "--batch", str(batch), "--seconds", str(seconds)),
             *("--steps", str(steps), "--budget", str(budget_s), "--json", str(report)),
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"]
-            return {"note": lines[-1][:120]}
-        row = json.loads(report.read_text(encoding="utf-8"))["results"][0]
+            return [{"precision": precision, "note": lines[-1][:120]} for precision in precisions]
+        rows = json.loads(report.read_text(encoding="utf-8"))["results"]
+    return [{"precision": name, **_cell(row, batch)} for name, row in zip(precisions, rows, strict=True)]
+
+
+def _cell(row: dict, batch: int) -> dict:
     return {
         "batch": batch,
         "parameters": row["parameters"],
@@ -79,12 +88,19 @@ def measure(work: Workload, precision: str, on_cuda: bool, steps: int, budget_s:
     }
 
 
-def compare(name: str, precisions: list[str], on_cuda: bool, steps: int, budget_s: float) -> list[dict]:
+def compare(name: str, precisions: list[str], on_cuda: bool, args: argparse.Namespace) -> list[dict]:
+    def cells(chosen: list[str], *overlays: str) -> list[dict]:
+        print(f"{name} {', '.join(chosen)} {' '.join(overlays)}...", file=sys.stderr, flush=True)
+        return measure(WORKLOADS[name], chosen, on_cuda, args.steps, args.budget, overlays)
+
+    together = [precisions] if on_cuda else [[precision] for precision in precisions]
+    found = [cell for chosen in together for cell in cells(chosen)]
+    if args.compiled:
+        half = [precision for precision in precisions if precision == "bf16-master"]
+        found += [{**cell, "precision": f"{cell['precision']}, compiled"} for cell in cells(half, "overlays/compile")]
     rows = []
-    for precision in precisions:
-        print(f"{name} {precision} ...", file=sys.stderr, flush=True)
-        found = measure(WORKLOADS[name], precision, on_cuda, steps, budget_s)
-        row: dict = {"workload": name, "precision": precision, **found}
+    for cell in found:
+        row: dict = {"workload": name, **cell}
         first = rows[0] if rows else row
         if "steps_per_s" in row and first["precision"] == "fp32" and "steps_per_s" in first:
             row["times_fp32"] = round(row["steps_per_s"] / first["steps_per_s"], 2)
@@ -99,15 +115,12 @@ def main() -> None:
     parser.add_argument("--precision", choices=CUDA_PRECISIONS, action="append", help="default: all of the device")
     parser.add_argument("--steps", type=int, default=20, help="the most that are timed in each cell")
     parser.add_argument("--budget", type=float, default=60.0, help="seconds after which no step begins")
+    parser.add_argument("--compiled", action="store_true", help="measure bf16-master under overlays/compile too")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "precision.json")
     args = parser.parse_args()
     on_cuda = torch.cuda.is_available()
     precisions = args.precision or (CUDA_PRECISIONS if on_cuda else CPU_PRECISIONS)
-    rows = [
-        row
-        for name in args.workload or WORKLOADS
-        for row in compare(name, precisions, on_cuda, args.steps, args.budget)
-    ]
+    rows = [row for name in args.workload or WORKLOADS for row in compare(name, precisions, on_cuda, args)]
     print_table(rows, COLUMNS)
     device = torch.cuda.get_device_name() if on_cuda else "CPU"
     about = {"torch": torch.__version__, "device": device, "threads": torch.get_num_threads()}
