@@ -53,7 +53,7 @@ def random_state(ours, batch, dtype):
 def value_and_gradients(run, module, x, state):
     x = x.detach().clone().requires_grad_()
     out, end = run(x)
-    weighted = [t * torch.linspace(-1, 1, t.numel(), dtype=t.dtype).view_as(t) for t in (out, *end)]
+    weighted = [t * torch.linspace(-1, 1, t.numel()).to(t).view_as(t) for t in (out, *end)]
     grads = torch.autograd.grad(sum(t.sum() for t in weighted), [x, *state, *module.parameters()])
     return [out, *end, *grads]
 

@@ -178,10 +178,11 @@ def test_device_agrees_with_cpu_and_is_not_waited_for():
     weights, grads = some_problem(torch.float32)
     params, _ = run_optimizer(weights, grads, weight_decay=0.1)
     there = [nn.Parameter(w.cuda()) for w in weights]
+    grads_there = [[g.cuda() for g in gs] for gs in grads]
     optimizer = NovoGrad(there, weight_decay=0.1)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        for step_grads in [[g.cuda() for g in gs] for gs in grads]:
+        for step_grads in grads_there:
             for param, grad in zip(there, step_grads, strict=True):
                 param.grad = grad
             optimizer.step()
