@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import sys
 from collections.abc import Callable, Iterable
@@ -46,7 +47,6 @@ def main(task: TaskInfo, argv: list[str]) -> int:
     arguments = resolve_config_arguments(named, task.config_home) + keys
     report = None if asked.json is None else output_file("--json", asked.json)
 
-    import torch
 
     from s2s_core.cli.measuring import Effort, measure
     from s2s_core.cli.runs import quiet_lightning
@@ -57,11 +57,11 @@ def main(task: TaskInfo, argv: list[str]) -> int:
         raise UserError("--precisions: tf32 is of CUDA devices, and this is a CPU")
     effort = Effort(asked.steps, asked.warmup, asked.budget)
     results = []
+    work = _Work(task, arguments, asked, keeps=device.type != "cpu" and len(precisions) > 1)
     for precision in precisions:
         print(f"measuring {precision} ...", file=sys.stderr, flush=True)
-        torch.manual_seed(0)
-        model, batches, clip_norm = _work(task, arguments, asked)
-        results.append(measure(model, batches, precision, device, effort, clip_norm))
+        model, batches = work.fresh()
+        results.append(measure(model, batches, precision, device, effort, work.clip_norm))
         del model, batches  # two large models need not fit at once
     about = _about(asked, device)
     print(_headline(about, results[0].parameters))
@@ -123,31 +123,66 @@ def _device(name: str) -> Any:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def _work(task: TaskInfo, arguments: list[str], asked: argparse.Namespace) -> tuple[Task, Iterable[Any], float | None]:
-    """The config's task, freshly built, batches for it, and where its gradients are clipped."""
-    from s2s_core.cli.lightning_cli import TaskCLI
+class _Work:
+    """What is measured: a model and batches, the same for every precision.
 
-    class BenchCLI(TaskCLI):
-        """Builds the model only, unless the config's data are asked for."""
+    Args:
+        task: whose.
+        arguments: configs and keys.
+        asked: the options.
+        keeps: whether a built model is kept on the host and copied, which takes memory there and saves time.
+    """
 
-        def instantiate_classes(self) -> None:
-            if asked.data == "config":
-                super().instantiate_classes()
+    def __init__(self, task: TaskInfo, arguments: list[str], asked: argparse.Namespace, keeps: bool) -> None:
+        self._task, self._arguments, self._asked, self._keeps = task, arguments, asked, keeps
+        self._built: Task | None = None
+        self._cli = self._parse()
+        self.clip_norm: float | None = self._cli.config.get("trainer.gradient_clip_val")
 
-    cli = BenchCLI(task, arguments, trains=False)
-    clip_norm = cli.config.get("trainer.gradient_clip_val")
-    if asked.data == "config":
+    def fresh(self) -> tuple[Task, Iterable[Any]]:
+        """The config's task, as built, and batches for it."""
+        if self._asked.data == "config":
+            return self._with_data()
+        model = self._built or self._build()
+        if self._keeps:
+            self._built, model = model, copy.deepcopy(model)
+        for compiling in _compilings(self._cli.config.get("trainer.callbacks")):
+            compiling.compile(model)
+        return model, [model.bench_batch(self._asked.seconds, self._asked.batch)]
+
+    def _build(self) -> Task:
+        import torch
+
+        from s2s_core.checkpoint import build_task
+
+        torch.manual_seed(0)
+        return build_task(self._cli.config["model"].as_dict(), "config")
+
+    def _with_data(self) -> tuple[Task, Iterable[Any]]:
+        import torch
+
+        torch.manual_seed(0)
+        cli, self._cli = self._cli, self._parse()  # data modules serve one run
+        cli.build()
         cli.trainer.strategy.connect(cli.model)  # the data module asks its trainer's model for the tokenizer
         cli.datamodule.trainer = cli.trainer
         cli.datamodule.prepare_data()
         cli.datamodule.setup("fit")
-        return _as_task(cli.model), cli.datamodule.train_dataloader(), clip_norm
-    from s2s_core.checkpoint import build_task
+        return cli.model, cli.datamodule.train_dataloader()
 
-    model = build_task(cli.config["model"].as_dict(), "config")
-    for compiling in _compilings(cli.config.get("trainer.callbacks")):
-        compiling.compile(model)
-    return model, [model.bench_batch(asked.seconds, asked.batch)], clip_norm
+    def _parse(self) -> Any:
+        from s2s_core.cli.lightning_cli import TaskCLI
+
+        class BenchCLI(TaskCLI):
+            """Builds nothing by itself."""
+
+            def instantiate_classes(self) -> None:
+                pass
+
+            def build(self) -> None:
+                super().instantiate_classes()
+
+        return BenchCLI(self._task, self._arguments, trains=False)
 
 
 def _compilings(callbacks: Any) -> list[Any]:
@@ -157,10 +192,6 @@ def _compilings(callbacks: Any) -> list[Any]:
     path = f"{Compile.__module__}.{Compile.__qualname__}"
     listed = callbacks if isinstance(callbacks, list) else [callbacks] if callbacks else []
     return [Compile(**c["init_args"].as_dict()) for c in listed if c["class_path"] == path]
-
-
-def _as_task(model: Any) -> Task:
-    return model
 
 
 def _about(asked: argparse.Namespace, device: Any) -> dict[str, Any]:
