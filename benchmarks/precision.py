@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from machine import cpu_name
 from timing import print_table
 
 HERE = Path(__file__).parent
@@ -120,12 +121,15 @@ def main() -> None:
     args = parser.parse_args()
     on_cuda = torch.cuda.is_available()
     precisions = args.precision or (CUDA_PRECISIONS if on_cuda else CPU_PRECISIONS)
-    rows = [row for name in args.workload or WORKLOADS for row in compare(name, precisions, on_cuda, args)]
-    print_table(rows, COLUMNS)
-    device = torch.cuda.get_device_name() if on_cuda else "CPU"
+    device = torch.cuda.get_device_name() if on_cuda else cpu_name()
     about = {"torch": torch.__version__, "device": device, "threads": torch.get_num_threads()}
     args.output.parent.mkdir(exist_ok=True)
-    args.output.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    rows: list[dict] = []
+    for name in args.workload or WORKLOADS:
+        rows += compare(name, precisions, on_cuda, args)
+        # after each, so that what was measured survives an end before the last
+        args.output.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    print_table(rows, COLUMNS)
 
 
 if __name__ == "__main__":
