@@ -1,0 +1,1 @@
+"""Vocoders: spectrograms to waveforms."""
