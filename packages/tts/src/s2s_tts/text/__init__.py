@@ -1,0 +1,1 @@
+"""Written text to what is said: words, characters and phonemes."""
