@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from s2s_tts.vocoders.griffin_lim import griffin_lim
+from s2s_tts.interfaces import Spectrogram
+from s2s_tts.spectrogram import MelSpectrogram
+from s2s_tts.vocoders.griffin_lim import GriffinLim, griffin_lim
 from s2s_tts.vocoders.stft import Stft
 
 STFT = Stft(64, 60, 15)
@@ -67,7 +69,7 @@ def test_each_iteration_is_the_published_one(momentum):
     first = np.exp(2j * np.pi * angles.numpy())
     expected = published(wanted[0].numpy(), first, 30, momentum)
     for iterations in (1, 2, 3, 10, 30):
-        found = griffin_lim(wanted, lengths, STFT, iterations, momentum, seed=3)[0].numpy()
+        found = griffin_lim(wanted, lengths, STFT, iterations, momentum, torch.tensor([3]))[0].numpy()
         reached = convergence(wanted[0].numpy(), found)
         assert reached == pytest.approx(convergence(wanted[0].numpy(), expected[iterations - 1]), rel=1e-6)
         np.testing.assert_allclose(found, expected[iterations - 1], rtol=0, atol=1e-6)
@@ -100,11 +102,11 @@ def test_a_row_is_the_same_alone_and_ends_with_its_frames():
     assert not audio[1, 24 * 15 :].any()
 
 
-def test_the_seed_decides():
-    wanted, lengths = magnitudes(chirps(1)), torch.tensor([FRAMES])
-    same = griffin_lim(wanted, lengths, STFT, 3, seed=1)
-    assert torch.equal(griffin_lim(wanted, lengths, STFT, 3, seed=1), same)
-    assert not torch.allclose(griffin_lim(wanted, lengths, STFT, 3, seed=2), same)
+def test_each_row_has_its_own_seed():
+    wanted, lengths = magnitudes(chirps(1)).expand(3, -1, -1), torch.full((3,), FRAMES)
+    audio = griffin_lim(wanted, lengths, STFT, 3, seeds=torch.tensor([1, 1, 2]))
+    assert torch.equal(audio[0], audio[1])
+    assert not torch.allclose(audio[0], audio[2])
 
 
 def test_silence_stays_silent():
@@ -122,3 +124,53 @@ def test_arguments_out_of_range_are_refused(changed, named):
 def test_another_transforms_bins_are_refused():
     with pytest.raises(ValueError, match="5 bins, the transform 33"):
         griffin_lim(torch.zeros(1, 8, 5), torch.tensor([8]), STFT)
+
+
+FEATURES = MelSpectrogram(40, 8000, 256, mel_floor=1e-4)
+
+
+def voice(samples=6400):
+    """A harmonic sound whose pitch and timbre change."""
+    time = torch.arange(samples) / 8000
+    pitch = 2 * torch.pi * (140 * time + 40 * time.square())
+    strengths = [(0.3 + 0.2 * torch.sin(9 * time + k)) / k for k in range(1, 12)]
+    return sum(strength * torch.sin(k * pitch) for k, strength in enumerate(strengths, 1))[None] * 0.3
+
+
+def spectrogram_of(audio, linear):
+    lengths = torch.tensor([audio.size(1)])
+    mel, frames = FEATURES(audio, lengths)
+    return Spectrogram(mel, frames, FEATURES.magnitudes(audio, lengths)[0] if linear else None)
+
+
+@pytest.mark.parametrize(("linear", "mel_inverse"), [(True, "nnls"), (False, "nnls"), (False, "pinv")])
+def test_what_is_heard_has_the_wanted_bands(linear, mel_inverse):
+    wanted = spectrogram_of(voice(), linear)
+    audio = GriffinLim(FEATURES, mel_inverse=mel_inverse)(wanted)
+    assert audio.shape == (1, FEATURES.samples(wanted.lengths))
+    loud = wanted.mel > wanted.mel.max() - 7  # the upper 60 dB
+    distance = (spectrogram_of(audio, False).mel - wanted.mel)[loud].abs().mean()
+    assert distance < 0.25  # 2 dB
+
+
+def test_non_negative_least_squares_is_nearer_than_the_pseudo_inverse():
+    wanted = spectrogram_of(voice(), False)
+    nnls, pinv = (GriffinLim(FEATURES, mel_inverse=kind)(wanted) for kind in ("nnls", "pinv"))
+    distances = [(spectrogram_of(audio, False).mel - wanted.mel).square().mean() for audio in (nnls, pinv)]
+    assert distances[0] < distances[1]
+
+
+def test_sharpness_is_a_power_of_the_magnitudes():
+    wanted = spectrogram_of(voice(), True)
+    assert wanted.magnitude is not None
+    raised = Spectrogram(wanted.mel, wanted.lengths, 1.5 * wanted.magnitude)
+    torch.testing.assert_close(GriffinLim(FEATURES, 2, sharpness=1.5)(wanted), GriffinLim(FEATURES, 2)(raised))
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [({"iterations": 0}, "iterations"), ({"mel_inverse": "lstsq"}, "'lstsq'"), ({"sharpness": 0.0}, "sharpness")],
+)
+def test_a_wrong_setting_is_refused_at_once(changed, named):
+    with pytest.raises(ValueError, match=named):
+        GriffinLim(FEATURES, **changed)
