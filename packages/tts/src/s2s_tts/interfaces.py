@@ -53,11 +53,19 @@ class Prediction:
     spectrogram: Spectrogram
     """After the post-net. Lengths are the targets' under teacher forcing, else where the decoder stopped."""
     stop_logits: Tensor
-    """``(batch, steps)``: is this step the last one? A step is as many frames as the decoder's reduction factor."""
+    """``(batch, steps)``: is this step the last one? A step is as many frames as the decoder's reduction factor. Here
+    and in the alignments, steps after an utterance's end may hold anything."""
     alignments: Tensor
     """``(batch, steps, tokens)``: how much each step attends to each token; rows sum to 1, padding has 0."""
     finished: Tensor
     """``(batch,)`` bool: whether the stop token ended the utterance, rather than the limit on its length."""
+    reduction_factor: int = 1
+    """Frames a step."""
+
+    @property
+    def step_lengths(self) -> Tensor:
+        """``(batch,)``, steps of each utterance."""
+        return (self.spectrogram.lengths + self.reduction_factor - 1) // self.reduction_factor
 
 
 @dataclass

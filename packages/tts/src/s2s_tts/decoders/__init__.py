@@ -1,0 +1,1 @@
+"""Decoders: encoded text to spectrograms."""
