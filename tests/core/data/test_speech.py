@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -140,3 +141,13 @@ def test_bad_recordings_are_named_with_their_cut(cuts, tmp_path):
         with pytest.raises(UserError, match=message) as caught:
             table.audio(i, RATE)
         assert "\n" not in str(caught.value)
+
+
+def test_a_cut_names_its_speaker(tmp_path):
+    rows = [
+        {"id": "a", "type": "MonoCut", "duration": 1.0, "supervisions": [{"start": 0, "text": "x", "speaker": "ann"}]},
+        {"id": "b", "type": "MonoCut", "duration": 1.0, "supervisions": [{"start": 0, "text": "y"}]},
+    ]
+    (tmp_path / "cuts.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    table = CutTable.load([tmp_path / "cuts.jsonl"])
+    assert [table.info(i).speaker for i in range(2)] == ["ann", None]

@@ -5,28 +5,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import Dataset
 
 from s2s_asr.interfaces import SpeechBatch
-from s2s_core.data.loader import Loaded
+from s2s_core.data.cut_batches import CutBatches
 from s2s_core.data.speech import CutInfo, CutTable
-from s2s_core.errors import UserError
 from s2s_core.text.tokenizers import Tokenizer
 
-_SUBSTITUTES = 32
-"""Utterances tried in place of a batch that cannot be read."""
 
-
-class Utterances(Dataset[Loaded[SpeechBatch]]):
+class Utterances(CutBatches[SpeechBatch]):
     """Loads whole batches by their cuts' indices.
 
     Args:
         cuts: the utterances.
         tokenizer: turns transcripts into labels; without it, texts stay as they are and there are no labels.
-        sample_rate_hz: of the batches' audio.
-        substitute: where no utterance of a batch can be read, take the next one in the table that can, because all
-            ranks need the same number of training batches; otherwise there is no batch.
-        keep_audio: keep what is decoded for the next epoch.
+        sample_rate_hz, substitute, keep_audio: see `CutBatches`.
     """
 
     def __init__(
@@ -37,51 +29,10 @@ class Utterances(Dataset[Loaded[SpeechBatch]]):
         substitute: bool = False,
         keep_audio: bool = False,
     ) -> None:
-        self.cuts = cuts
+        super().__init__(cuts, sample_rate_hz, substitute, keep_audio)
         self.tokenizer = tokenizer
-        self.sample_rate_hz = sample_rate_hz
-        self.substitute = substitute
-        self._kept: dict[int, Tensor] | None = {} if keep_audio else None
 
-    def __len__(self) -> int:
-        return len(self.cuts)
-
-    def __getitem__(self, index: int) -> Loaded[SpeechBatch]:
-        return self.__getitems__([index])
-
-    def __getitems__(self, indices: list[int]) -> Loaded[SpeechBatch]:
-        failures: list[str] = []
-        found = self._readable(indices, failures)
-        if not found and self.substitute:
-            found = self._substitute(indices[0])
-            if not found:
-                return Loaded(None, fatal=f"no utterance of a batch can be read, nor any after it; {failures[-1]}")
-        return Loaded(self._collate(found) if found else None, failures)
-
-    def _readable(self, indices: list[int], failures: list[str]) -> list[tuple[CutInfo, Tensor]]:
-        found: list[tuple[CutInfo, Tensor]] = []
-        for index in indices:
-            try:
-                found.append((self.cuts.info(index), self._audio(index)))
-            except UserError as error:
-                failures.append(str(error))
-        return found
-
-    def _substitute(self, index: int) -> list[tuple[CutInfo, Tensor]]:
-        for step in range(1, min(_SUBSTITUTES, len(self.cuts))):
-            found = self._readable([(index + step) % len(self.cuts)], [])
-            if found:
-                return found
-        return []
-
-    def _audio(self, index: int) -> Tensor:
-        if self._kept is None:
-            return self.cuts.audio(index, self.sample_rate_hz)
-        if index not in self._kept:
-            self._kept[index] = self.cuts.audio(index, self.sample_rate_hz)
-        return self._kept[index]
-
-    def _collate(self, found: list[tuple[CutInfo, Tensor]]) -> SpeechBatch:
+    def collate(self, found: list[tuple[CutInfo, Tensor]]) -> SpeechBatch:
         infos = [info for info, _ in found]
         audio = [samples for _, samples in found]
         if self.tokenizer is None:

@@ -67,8 +67,8 @@ def main(argv: list[str]) -> int:
     """
     arguments = build_parser().parse_args(argv)
     _check(arguments)
-    from s2s_asr.prepare.checks import CheckOptions
     from s2s_asr.prepare.run import PrepareOptions, prepare_corpus
+    from s2s_core.data.prepare.checks import CheckOptions
 
     options = PrepareOptions(
         checks=CheckOptions(

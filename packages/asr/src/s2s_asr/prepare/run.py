@@ -9,15 +9,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from s2s_asr.prepare.checks import CheckOptions, Utterance, check_rows
-from s2s_asr.prepare.corpora import hold_out, read_an4, read_librispeech, read_ljspeech
-from s2s_asr.prepare.recipes import read_lhotse_recipe
-from s2s_asr.prepare.rows import Rejected, Row
-from s2s_asr.prepare.summary import Summary, count_reasons, summarise_split
-from s2s_asr.prepare.tables import read_common_voice, read_csv_corpus
 from s2s_asr.prepare.vocabulary import train_sentencepiece
-from s2s_asr.prepare.writing import write_rejected, write_split, write_summary
 from s2s_core.data.manifests import all_or_nothing, check_free
+from s2s_core.data.prepare.checks import CheckOptions, Utterance, check_rows
+from s2s_core.data.prepare.corpora import hold_out, read_an4, read_librispeech, read_ljspeech
+from s2s_core.data.prepare.recipes import read_lhotse_recipe
+from s2s_core.data.prepare.rows import Rejected, Row
+from s2s_core.data.prepare.summary import Summary, count_reasons, summarise_split
+from s2s_core.data.prepare.tables import read_common_voice, read_csv_corpus
+from s2s_core.data.prepare.writing import write_rejected, write_split, write_summary
 from s2s_core.errors import UserError
 
 SENTENCEPIECE_FILE = "sentencepiece.model"

@@ -34,6 +34,8 @@ class CutInfo:
     text: str
     """The supervisions' texts in order of time, joined by spaces."""
     duration_s: float
+    speaker: str | None = None
+    """The first supervision's, where there is one."""
 
 
 class _Row(NamedTuple):
@@ -76,7 +78,7 @@ class CutTable:
     def info(self, index: int) -> CutInfo:
         row = self._rows[index]
         data = json.loads(row.line)
-        return CutInfo(str(data["id"]), _text(data), row.duration_s)
+        return CutInfo(str(data["id"]), _text(data), row.duration_s, _speaker(data))
 
     def audio(self, index: int, sample_rate_hz: int) -> Tensor:
         """The cut's sound ``(samples,)``, float32 in [-1, 1], the mean of its channels.
@@ -117,6 +119,10 @@ def _text(data: dict[str, Any]) -> str:
         ]
     ordered = sorted(supervisions, key=lambda s: s["start"])
     return " ".join(s["text"] for s in ordered if s.get("text"))
+
+
+def _speaker(data: dict[str, Any]) -> str | None:
+    return next((s["speaker"] for s in data.get("supervisions") or [] if s.get("speaker")), None)
 
 
 def _cut(data: dict[str, Any]) -> Any:

@@ -65,8 +65,9 @@ def write_spoken_corpus(
     validation: int = 60,
     test: int = 120,
     sample_rate_hz: int = 16000,
+    voice: EspeakVoice | None = None,
 ) -> dict[str, list[SpokenUtterance]]:
-    """Write ``train``, ``validation`` and ``test`` utterances that share neither sentences nor voices.
+    """Write ``train``, ``validation`` and ``test`` utterances that share neither sentences nor, by default, voices.
 
     Makes ``output_dir/SPLIT/NNNNN.wav`` and ``output_dir/SPLIT.csv`` with the columns
     ``wav_filename,wav_filesize,transcript,speaker``: OpenSeq2Seq's layout and a speaker. File names are relative to
@@ -77,6 +78,7 @@ def write_spoken_corpus(
         seed: of the sentences, voices, speeds and pitches.
         train, validation, test: the numbers of utterances.
         sample_rate_hz: of the recordings.
+        voice: speaks all of it; drawn for each utterance if None.
 
     Raises:
         UserError: if the package espeakng-loader is not installed.
@@ -87,16 +89,16 @@ def write_spoken_corpus(
     rng = random.Random(seed)
     sentences = iter(_distinct_sentences(rng, sum(counts.values())))
     plan = [
-        (split, index, next(sentences), _voice(rng, timbres[split][index % len(timbres[split])]))
+        (split, index, next(sentences), voice or _voice(rng, timbres[split][index % len(timbres[split])]))
         for split, count in counts.items()
         for index in range(count)
     ]
     recordings = _recordings([(text, voice) for _, _, text, voice in plan], sample_rate_hz)
     corpus: dict[str, list[SpokenUtterance]] = {split: [] for split in counts}
-    for (split, index, text, voice), samples in zip(plan, recordings, strict=True):
+    for (split, index, text, speaker), samples in zip(plan, recordings, strict=True):
         path = Path(output_dir) / split / f"{index:05d}.wav"
         _write_wav(path, samples, sample_rate_hz)
-        corpus[split].append(SpokenUtterance(path, text, voice.variant, len(samples) / sample_rate_hz))
+        corpus[split].append(SpokenUtterance(path, text, speaker.variant, len(samples) / sample_rate_hz))
     for split, utterances in corpus.items():
         _write_csv(Path(output_dir) / f"{split}.csv", utterances)
     return corpus

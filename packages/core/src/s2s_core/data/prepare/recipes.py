@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from s2s_asr.prepare.rows import Rejected, Row
-from s2s_asr.prepare.tables import SPLIT_NAMES
+from s2s_core.data.prepare.rows import Rejected, Row
+from s2s_core.data.prepare.tables import SPLIT_NAMES
 from s2s_core.errors import UserError
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from s2s_asr.prepare.rows import Rejected, Row
-from s2s_asr.prepare.tables import read_csv_corpus
+from s2s_core.data.prepare.rows import Rejected, Row
+from s2s_core.data.prepare.tables import read_csv_corpus
 from s2s_core.errors import UserError
 
 _SUFFIXES = (".flac", ".wav", ".ogg", ".opus", ".mp3")
@@ -60,8 +60,27 @@ def read_ljspeech(source: Path) -> Iterator[Row | Rejected]:
     metadata = source / "metadata.csv"
     if not metadata.is_file():
         raise UserError(f"{metadata}: no such file; LJ Speech has one")
+    yield from _read_metadata(metadata, metadata.name, "LJ")
+
+
+def read_mailabs(source: Path) -> Iterator[Row | Rejected]:
+    """Read M-AILABS: ``.../SPEAKER/BOOK/metadata.csv`` as in LJ Speech, with ``wavs`` beside; all of it is ``train``.
+
+    The folder may be the whole corpus, a language, a speaker or a book. The folder above a book names its speaker.
+
+    Raises:
+        UserError: if no ``metadata.csv`` is below it.
+    """
+    tables = sorted(source.rglob("metadata.csv"))
+    if not tables:
+        raise UserError(f"{source}: no metadata.csv below it; M-AILABS has one in every book's folder")
+    for table in tables:
+        yield from _read_metadata(table, table.relative_to(source).as_posix(), table.resolve().parent.parent.name)
+
+
+def _read_metadata(metadata: Path, name: str, speaker: str) -> Iterator[Row | Rejected]:
     for number, line in enumerate(metadata.read_bytes().splitlines(), start=1):
-        where = f"{metadata.name}:{number}"
+        where = f"{name}:{number}"
         try:
             fields = line.decode("utf-8-sig").split("|")
         except UnicodeDecodeError as error:
@@ -70,8 +89,8 @@ def read_ljspeech(source: Path) -> Iterator[Row | Rejected]:
         if len(fields) not in (2, 3):
             yield Rejected(where, "malformed row", f"{len(fields)} columns, expected id|text|normalised text")
             continue
-        audio = _with_any_suffix(source / "wavs" / fields[0], ".wav")
-        yield Row("train", fields[0], audio, fields[-1], where, "LJ")
+        audio = _with_any_suffix(metadata.parent / "wavs" / fields[0], ".wav")
+        yield Row("train", fields[0], audio, fields[-1], where, speaker)
 
 
 def _with_any_suffix(stem: Path, official: str) -> Path:
@@ -86,18 +105,22 @@ def read_an4(source: Path) -> Iterator[Row | Rejected]:
         yield replace(row, speaker=row.audio.parent.name) if isinstance(row, Row) else row
 
 
-def hold_out(rows: Iterable[Row | Rejected], share: float) -> list[Row | Rejected]:
-    """Move about ``share`` of the ``train`` rows to ``validation``, whole speakers at a time.
+def hold_out(rows: Iterable[Row | Rejected], share: float, whole_speakers: bool = True) -> list[Row | Rejected]:
+    """Move about ``share`` of the ``train`` rows to ``validation``.
 
-    Which ones depends on the names alone. Where fewer than three speakers are known, single utterances move.
-    Nothing moves where there are validation rows already.
+    Which ones depends on the names alone. Nothing moves where there are validation rows already.
+
+    Args:
+        rows: of the corpus.
+        share: in [0, 1).
+        whole_speakers: a speaker moves with all utterances, where three or more are known; otherwise single utterances.
     """
     rows = list(rows)
     train = [row for row in rows if isinstance(row, Row) and row.split == "train"]
     if not share or any(isinstance(row, Row) and row.split == "validation" for row in rows):
         return rows
     sizes = Counter(row.speaker for row in train if row.speaker)
-    by_speaker = len(sizes) >= 3
+    by_speaker = whole_speakers and len(sizes) >= 3
     if not by_speaker:
         sizes = Counter(row.id for row in train)
     moved: set[str] = set()

@@ -9,10 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2s_asr.prepare.checks import Utterance
-from s2s_asr.prepare.rows import Rejected
-from s2s_asr.prepare.summary import Summary
 from s2s_core.data.manifests import SUMMARY_FILE, recording_cut
+from s2s_core.data.prepare.checks import Utterance
+from s2s_core.data.prepare.rows import Rejected
+from s2s_core.data.prepare.summary import Summary
 
 if TYPE_CHECKING:
     from lhotse.cut import Cut

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from s2s_asr.prepare.rows import Rejected, Row
+from s2s_core.data.prepare.rows import Rejected, Row
 from s2s_core.errors import UserError
 
 SPLIT_NAMES = {"dev": "validation", "val": "validation", "valid": "validation"}

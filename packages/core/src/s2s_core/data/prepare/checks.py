@@ -9,8 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from s2s_asr.prepare.rows import Rejected, Row
 from s2s_core.data.audio_files import AudioInfo, inspect_audio
+from s2s_core.data.prepare.rows import Rejected, Row
 from s2s_core.data.speech import read_cut
 from s2s_core.errors import UserError
 from s2s_core.text.normalise import normalise_text

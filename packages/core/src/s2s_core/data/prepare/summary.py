@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from s2s_asr.prepare.checks import Utterance
-from s2s_asr.prepare.rows import Rejected
+from s2s_core.data.prepare.checks import Utterance
+from s2s_core.data.prepare.rows import Rejected
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""Corpora in their own layouts to checked manifests."""
