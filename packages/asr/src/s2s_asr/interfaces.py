@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from s2s_core.losses.reduction import LossSum
 from s2s_core.part import Part
@@ -48,12 +52,47 @@ class Encoder(Part, nn.Module, ABC):
         """The number of encodings that ``lengths`` input frames give."""
 
 
+class TokenSpan(NamedTuple):
+    """A recognised token and the frames that it was found in."""
+
+    token: int
+    start: int
+    """First frame."""
+    end: int
+    """One past the last frame."""
+    probability: float
+    """The highest that the token reaches among its frames."""
+
+
 class Decoder(Part, nn.Module, ABC):
-    """Encodings to scores of labels."""
+    """Encodings to text. Its family decides what is trained (`scores`, which a loss compares with the transcripts) and
+    how text is found (`recognise`); both begin with what `forward` makes of the encodings alone."""
 
     in_features: int
     vocab_size: int
-    """The number of the tokenizer's labels, without blank."""
+    """The number of the tokenizer's labels, without blank or any other label that the family adds."""
+    gives: ClassVar[str] = "frames"
+    """What `scores` returns, in a word; a loss ``takes`` the same."""
+
+    @abstractmethod
+    def forward(self, encodings: Tensor, lengths: Tensor) -> Any:
+        """What ``(batch, time, in_features)`` say without a transcript: a frame decoder's logits."""
+
+    @abstractmethod
+    def scores(self, seen: Any, lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> Any:
+        """What the loss compares with ``tokens`` (batch, tokens); ``seen`` is what `forward` returned."""
+
+    @abstractmethod
+    def recognise(self, seen: Any, lengths: Tensor) -> list[list[int]]:
+        """The labels of each utterance."""
+
+    @abstractmethod
+    def spans(self, seen: Any, lengths: Tensor, kept: Sequence[slice]) -> list[list[TokenSpan]]:
+        """The labels of each utterance and where they are, of the frames ``kept`` of each, which count from 0 there."""
+
+
+class FrameDecoder(Decoder):
+    """Scores every frame for itself: a frame's logits depend on no label before it."""
 
     @abstractmethod
     def forward(self, encodings: Tensor, lengths: Tensor) -> Tensor:
@@ -63,10 +102,29 @@ class Decoder(Part, nn.Module, ABC):
     def greedy(self, logits: Tensor, lengths: Tensor) -> list[list[int]]:
         """The most likely labels of each utterance, without search."""
 
+    @abstractmethod
+    def greedy_spans(self, logits: Tensor, lengths: Tensor) -> list[list[TokenSpan]]:
+        """The labels of `greedy`, the frames that spell them, and their probabilities."""
+
+    def scores(self, seen: Any, lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> Any:
+        """The logits themselves."""
+        return seen
+
+    def recognise(self, seen: Any, lengths: Tensor) -> list[list[int]]:
+        return self.greedy(seen, lengths)
+
+    def spans(self, seen: Any, lengths: Tensor, kept: Sequence[slice]) -> list[list[TokenSpan]]:
+        rows = [row[:length][keep] for row, length, keep in zip(seen, lengths.tolist(), kept, strict=True)]
+        counts = torch.tensor([len(row) for row in rows], device=lengths.device)
+        return self.greedy_spans(pad_sequence(rows, batch_first=True), counts)
+
 
 class Loss(Part, nn.Module, ABC):
     """Scores and transcripts to a number."""
 
+    takes: ClassVar[str] = "frames"
+    """What its scores are, in a word; a decoder ``gives`` the same."""
+
     @abstractmethod
-    def forward(self, logits: Tensor, logit_lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> LossSum:
-        """Compare logits ``(batch, time, labels)`` with tokens ``(batch, tokens)``."""
+    def forward(self, logits: Any, logit_lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> LossSum:
+        """Compare a decoder's scores, for frames logits ``(batch, time, labels)``, with tokens ``(batch, tokens)``."""

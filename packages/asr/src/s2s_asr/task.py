@@ -9,7 +9,7 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from s2s_asr.interfaces import Decoder, Encoder, Loss, SpeechBatch
+from s2s_asr.interfaces import Decoder, Encoder, FrameDecoder, Loss, SpeechBatch
 from s2s_asr.losses.consistency import Consistency
 from s2s_asr.metrics import ErrorRate
 from s2s_core.audio.augment import Augment
@@ -35,15 +35,16 @@ class SpeechToText(Task):
     Args:
         features: audio to features.
         encoder: features to encodings; its ``in_features`` must be the features' ``num_features``.
-        decoder: encodings to scores of the tokenizer's labels.
+        decoder: encodings to the tokenizer's labels.
         loss: scores and transcripts to the number that is minimised.
         tokenizer: transcripts to labels and back.
         optimizer, schedule, larc, regularizer: see `Task`.
         augment: what is done to training audio and features.
-        consistency: shows the model every training utterance twice and rewards agreement, if given.
+        consistency: shows the model every training utterance twice and rewards agreement, if given; of decoders that
+            score frames.
 
     Raises:
-        ValueError: if sizes of neighbouring parts differ.
+        ValueError: if sizes of neighbouring parts differ, or the loss is not one of the decoder's family.
     """
 
     name: ClassVar[str] = "asr"
@@ -69,6 +70,11 @@ class SpeechToText(Task):
             raise ValueError(f"encoder.in_features is {encoder.in_features}, the features have {features.num_features}")
         if decoder.in_features != encoder.out_features:
             raise ValueError(f"decoder.in_features is {decoder.in_features}, the encoder gives {encoder.out_features}")
+        if loss.takes != decoder.gives:
+            pair = f"{type(loss).__name__} takes {loss.takes}, {type(decoder).__name__} gives {decoder.gives}"
+            raise ValueError(f"loss and decoder do not belong together: {pair}")
+        if consistency is not None and not isinstance(decoder, FrameDecoder):
+            raise ValueError(f"consistency needs a decoder that scores frames, got {type(decoder).__name__}")
         self.features = features
         self.encoder = encoder
         self.decoder = decoder
@@ -95,8 +101,11 @@ class SpeechToText(Task):
                 f"but the tokenizer has {self.tokenizer.vocab_size} labels"
             )
 
-    def logits(self, audio: Tensor, audio_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Score audio ``(batch, samples)``: logits ``(batch, time, labels)`` and lengths ``(batch,)``."""
+    def logits(self, audio: Tensor, audio_lengths: Tensor) -> tuple[Any, Tensor]:
+        """What the decoder makes of audio ``(batch, samples)`` alone, and lengths ``(batch,)``.
+
+        Of a frame decoder logits ``(batch, time, labels)``.
+        """
         features, lengths = self.features(audio, audio_lengths)
         encodings, lengths = self.encoder(features, lengths)
         return self.decoder(encodings, lengths), lengths
@@ -114,23 +123,28 @@ class SpeechToText(Task):
             features = self.augment.feature_batch(features, lengths, generator)
         return features, lengths
 
-    def _training_loss(self, logits: Tensor, lengths: Tensor, batch: SpeechBatch) -> LossSum:
+    def _loss(self, seen: Any, lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> LossSum:
+        scores = self.decoder.scores(seen, lengths, tokens, token_lengths)
+        return self.loss(scores, lengths, tokens, token_lengths)
+
+    def _training_loss(self, seen: Any, lengths: Tensor, batch: SpeechBatch) -> LossSum:
         if self.consistency is None:
-            return self.loss(logits, lengths, batch.tokens, batch.token_lengths)
+            return self._loss(seen, lengths, batch.tokens, batch.token_lengths)
         views = self.consistency.views
-        loss: LossSum = self.loss(logits, lengths, views(batch.tokens), views(batch.token_lengths))
-        return LossSum(loss.total + self.consistency(logits, lengths), loss.weight)
+        loss = self._loss(seen, lengths, views(batch.tokens), views(batch.token_lengths))
+        return LossSum(loss.total + self.consistency(seen, lengths), loss.weight)
 
     def training_step(self, batch: SpeechBatch, batch_idx: int) -> Tensor:
         features, lengths = self._training_features(batch, batch_idx)
         encodings, lengths = self.encoder(features, lengths)
-        logits = self.decoder(encodings, lengths)
-        loss = self._training_loss(logits, lengths, batch)
+        seen = self.decoder(encodings, lengths)
+        loss = self._training_loss(seen, lengths, batch)
         if self._logs_this_step() or self.global_step == 0:  # the progress bar shows the first step
-            self.train_wer.reset()
-            first = slice(len(batch.ids))  # of two views, the first
-            self.train_wer.update(self._texts(logits[first], lengths[first]), batch.texts)
-            self.log("train/wer", self.train_wer.compute(), prog_bar=True, batch_size=len(batch.ids))
+            if isinstance(self.decoder, FrameDecoder):  # others would have to search
+                self.train_wer.reset()
+                first = slice(len(batch.ids))  # of two views, the first
+                self.train_wer.update(self._texts(seen[first], lengths[first]), batch.texts)
+                self.log("train/wer", self.train_wer.compute(), prog_bar=True, batch_size=len(batch.ids))
             padding = 1 - batch.audio_lengths.sum() / batch.audio.numel()
             self.log("train/padding", padding, batch_size=len(batch.ids))
         return self.normalised(loss)
@@ -144,9 +158,9 @@ class SpeechToText(Task):
         self._evaluate(batch)
 
     def _evaluate(self, batch: SpeechBatch) -> list[str]:
-        logits, lengths = self.logits(batch.audio, batch.audio_lengths)
-        loss: LossSum = self.loss(logits, lengths, batch.tokens, batch.token_lengths)
-        texts = self._texts(logits, lengths)
+        seen, lengths = self.logits(batch.audio, batch.audio_lengths)
+        loss = self._loss(seen, lengths, batch.tokens, batch.token_lengths)
+        texts = self._texts(seen, lengths)
         self.eval_loss.update(loss.mean, loss.weight)
         self.eval_wer.update(texts, batch.texts)
         self.eval_cer.update(texts, batch.texts)
@@ -173,8 +187,9 @@ class SpeechToText(Task):
             for name, text, reference in zip(batch.ids, texts, batch.texts, strict=True)
         ]
 
-    def _texts(self, logits: Tensor, lengths: Tensor) -> list[str]:
-        texts = (self.tokenizer.decode(ids) for ids in self.decoder.greedy(logits.detach(), lengths))
+    @torch.no_grad()
+    def _texts(self, seen: Any, lengths: Tensor) -> list[str]:
+        texts = (self.tokenizer.decode(ids) for ids in self.decoder.recognise(seen, lengths))
         # what a model puts between words may be two spaces; references and `Transcriber` have one
         return [" ".join(text.split()) for text in texts]
 
@@ -187,8 +202,8 @@ class SpeechToText(Task):
                 add_text("val/transcripts", table, self.global_step)
 
     def loss_of(self, batch: SpeechBatch) -> Tensor:
-        logits, lengths = self.logits(batch.audio, batch.audio_lengths)
-        return self.loss(logits, lengths, batch.tokens, batch.token_lengths).mean
+        seen, lengths = self.logits(batch.audio, batch.audio_lengths)
+        return self._loss(seen, lengths, batch.tokens, batch.token_lengths).mean
 
     def bench_batch(self, seconds: float, batch_size: int) -> SpeechBatch:
         """Noise of ``seconds`` down to 5/8 of it, with random transcripts."""

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from s2s_asr.audio_input import Recording, Waveform, from_waveform, open_recording
 from s2s_asr.chunks import Chunk, ChunkPlan, plan_chunks, samples_per_frame
-from s2s_asr.decoders.ctc import CtcDecoder, TokenSpan
+from s2s_asr.interfaces import Decoder, TokenSpan
 from s2s_asr.words import Word, join_spans, words_of
 from s2s_core.audio.measures import Measures, measure
 from s2s_core.errors import UserError
@@ -61,15 +61,15 @@ class Transcriber:
         precision: ``"32-true"``, or ``"bf16"`` for encoder and decoder under bfloat16 autocast; features stay float32.
 
     Raises:
-        UserError: if the task's decoder is none of CTC.
+        UserError: if the task's decoder is none of speech.
         ValueError: if the precision is unknown.
     """
 
     def __init__(self, task: SpeechToText, precision: Precision = "32-true") -> None:
         if precision not in ("32-true", "bf16"):
             raise ValueError(f"precision must be '32-true' or 'bf16', got {precision!r}")
-        if not isinstance(task.decoder, CtcDecoder):
-            raise UserError(f"only a CTC model can be transcribed with, this one has a {type(task.decoder).__name__}")
+        if not isinstance(task.decoder, Decoder):
+            raise UserError(f"only a decoder of speech finds text, this model has a {type(task.decoder).__name__}")
         self.task = task.eval()
         self.decoder = task.decoder
         self.precision = precision
@@ -201,11 +201,9 @@ class Transcriber:
         features, lengths = self.task.features(audio, lengths, Measures.stack(measures) if measures else None)
         with self._autocast(device.type):
             encodings, lengths = self.task.encoder(features, lengths)
-            logits = self.decoder(encodings, lengths)
-        frames = [slice(p.chunk.keep_from, p.chunk.keep_to) for p in batch]
-        kept = [row[:length][keep] for row, length, keep in zip(logits, lengths.tolist(), frames, strict=True)]
-        kept_lengths = torch.tensor([len(row) for row in kept], device=device)
-        spans = self.decoder.greedy_spans(pad_sequence(kept, batch_first=True), kept_lengths)
+            seen = self.decoder(encodings, lengths)
+            kept = [slice(p.chunk.keep_from, p.chunk.keep_to) for p in batch]
+            spans = self.decoder.spans(seen, lengths, kept)
         for piece, row in zip(batch, spans, strict=True):
             start = piece.chunk.first_frame + piece.chunk.keep_from
             join_spans(piece.job.spans, [s._replace(start=s.start + start, end=s.end + start) for s in row])

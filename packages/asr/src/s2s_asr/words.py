@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from s2s_asr.decoders.ctc import TokenSpan
+from s2s_asr.interfaces import TokenSpan
 from s2s_core.text.tokenizers import Tokenizer
 
 

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
-from s2s_asr.interfaces import Decoder
+from s2s_asr.interfaces import FrameDecoder, TokenSpan
 from s2s_core.nn.mask import length_mask
 
-
-class TokenSpan(NamedTuple):
-    """A token of the best path and the frames that spell it."""
-
-    token: int
-    start: int
-    """First frame."""
-    end: int
-    """One past the last frame."""
-    probability: float
-    """The highest that the token reaches among its frames."""
+__all__ = ["CtcDecoder", "TokenSpan"]
 
 
-class CtcDecoder(Decoder):
+class CtcDecoder(FrameDecoder):
     """Scores the tokenizer's labels and blank, which is last, from each encoding alone.
 
     The weights start Glorot-uniform and the bias at zero, as in OpenSeq2Seq.
