@@ -4,7 +4,8 @@ import math
 
 import torch
 
-from s2s_lm.encoders.transformer_xl import RelativeAttention, _sinusoids
+from s2s_core.nn.relative_attention import RelativeAttention
+from s2s_lm.encoders.transformer_xl import _sinusoids
 from s2s_lm.memory import remember, visible
 
 HEADS, SIZE, PAST, TIME = 2, 8, 3, 4

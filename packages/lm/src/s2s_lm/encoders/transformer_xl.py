@@ -8,54 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s2s_core.nn.relative_attention import RelativeAttention
 from s2s_lm.adaptive_embedding import AdaptiveEmbedding, check_cutoffs
 from s2s_lm.dropout import check_probabilities
 from s2s_lm.interfaces import LmEncoder, State
 from s2s_lm.memory import count_remembered, remember, visible
-
-
-class RelativeAttention(nn.Module):
-    """Multi-head attention over memory and segment with relative positions (section 3.3).
-
-    ``(q + u) k + (q + v) r``: content and distance, with a learnt bias for either. The distance's share enters
-    ``scaled_dot_product_attention`` as its mask.
-    """
-
-    def __init__(self, features: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.heads, self.dropout = heads, dropout
-        self.query = nn.Linear(features, features, bias=False)
-        self.key_value = nn.Linear(features, 2 * features, bias=False)
-        self.distance = nn.Linear(features, features, bias=False)
-        self.output = nn.Linear(features, features, bias=False)
-        self.content_bias = nn.Parameter(torch.zeros(heads, 1, features // heads))
-        self.distance_bias = nn.Parameter(torch.zeros(heads, 1, features // heads))
-
-    def forward(self, x: Tensor, memory: Tensor, distances: Tensor, seen: Tensor) -> Tensor:
-        """Attend from ``x`` (batch, time, features) to memory and ``x``.
-
-        ``distances`` (past + time, features) are the encodings of the distances from the largest down to 0; ``seen`` is
-        `s2s_lm.memory.visible`.
-        """
-        everything = torch.cat([memory.to(x.dtype), x], dim=1)
-        query = self._split(self.query(x))
-        key, value = (self._split(part) for part in self.key_value(everything).chunk(2, dim=-1))
-        away = self.distance(distances).unflatten(-1, (self.heads, -1)).transpose(0, 1)
-        scores = _shift((query + self.distance_bias.to(query.dtype)) @ away.transpose(-1, -2))
-        scores = (scores * key.size(-1) ** -0.5).masked_fill(~seen, -torch.inf)
-        content = query + self.content_bias.to(query.dtype)
-        dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(content, key, value, scores.to(content.dtype), dropout)
-        return self.output(mixed.transpose(1, 2).flatten(2))
-
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-
-
-def _shift(scores: Tensor) -> Tensor:
-    """From ``[i, p]``, p counting distances downwards, to ``[i, j]``: row i moves left by ``time - 1 - i``."""
-    batch, heads, time, span = scores.shape
-    return F.pad(scores, (1, 0)).view(batch, heads, span + 1, time)[:, :, 1:].reshape(batch, heads, time, span)
 
 
 class TransformerXlLayer(nn.Module):
