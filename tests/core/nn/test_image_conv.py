@@ -8,14 +8,12 @@ from s2s_core.nn import image_conv
 from s2s_core.nn.image_conv import ImageConv
 
 
-@pytest.mark.parametrize("small", [True, False])
+@pytest.mark.parametrize("up_to", [image_conv.ALWAYS, 0])
 @pytest.mark.parametrize("size", [(5, 7), (8, 8), (1, 1)])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel", [1, 3, 5])
-def test_values_and_gradients(kernel, stride, size, small, monkeypatch):
-    if not small:
-        monkeypatch.setattr(image_conv, "POINTWISE_PIXELS", 0)
-        monkeypatch.setattr(image_conv, "UNFOLDED_PIXELS", 0)
+def test_values_and_gradients(kernel, stride, size, up_to, monkeypatch):
+    monkeypatch.setattr(image_conv, "limits", lambda _: image_conv.Limits(*[up_to] * 5))
     torch.manual_seed(0)
     conv = ImageConv(6, 4, kernel, stride).double().to(memory_format=torch.channels_last)
     x = torch.randn(3, 6, *size).double().requires_grad_()

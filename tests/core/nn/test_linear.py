@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from s2s_core.nn import linear as linear_module
 from s2s_core.nn.linear import ONEDNN_MIN_ELEMENTS, Linear, linear, product
 
 
@@ -11,7 +12,9 @@ from s2s_core.nn.linear import ONEDNN_MIN_ELEMENTS, Linear, linear, product
 @pytest.mark.parametrize("a_transposed", [False, True])
 @pytest.mark.parametrize("b_transposed", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_product(rows, inner, columns, a_transposed, b_transposed, dtype):
+@pytest.mark.parametrize("intel", [False, True])
+def test_product(rows, inner, columns, a_transposed, b_transposed, dtype, intel, monkeypatch):
+    monkeypatch.setattr(linear_module, "is_intel", lambda: intel)
     torch.manual_seed(0)
     a, b = torch.randn(rows, inner, dtype=dtype), torch.randn(columns, inner, dtype=dtype)
     assert (min(a.numel(), b.numel()) < ONEDNN_MIN_ELEMENTS) == (rows == 5)

@@ -7,7 +7,6 @@ import functools
 import hashlib
 import logging
 import os
-import platform
 import subprocess
 import tempfile
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from s2s_core.nn.cells import BackwardPass, ForwardPass, Kept
+from s2s_core.nn.processor import processor
 
 _log = logging.getLogger(__name__)
 
@@ -129,7 +129,8 @@ def load_library(source: Path = SOURCE) -> ctypes.CDLL | None:
 def _compiled(source: Path) -> Path:
     compiler = os.environ.get("CXX", "c++")
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=COMPILE_SECONDS).stdout
-    key = hashlib.sha256(b"\0".join([source.read_bytes(), version, " ".join(FLAGS).encode(), _processor()]))
+    # a home directory may be shared by machines, and -march=native means another thing on each
+    key = hashlib.sha256(b"\0".join([source.read_bytes(), version, " ".join(FLAGS).encode(), processor().encode()]))
     target = _cache() / f"{source.stem}-{key.hexdigest()[:16]}.so"
     if not target.exists():
         _log.info("compiling %s for this processor, once", source.name)
@@ -145,12 +146,3 @@ def _compiled(source: Path) -> Path:
 def _cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("S2S_CACHE_DIR") or Path(base) / "s2s")
-
-
-def _processor() -> bytes:
-    """What -march=native depends on: a home directory may be shared by machines."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return f"{platform.machine()} {platform.processor()}".encode()
-    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})).encode()

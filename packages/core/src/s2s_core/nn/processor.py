@@ -1,0 +1,28 @@
+"""What kernels ask about the host's processor."""
+
+from __future__ import annotations
+
+import functools
+import platform
+from pathlib import Path
+
+
+@functools.cache
+def processor() -> str:
+    """The lines of ``/proc/cpuinfo`` that say what the cores are; the platform's own words where there are none."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()}"
+    kinds = ("vendor_id", "model name", "flags", "Features")
+    return "\n".join(sorted({line for line in lines if line.startswith(kinds)}))
+
+
+def is_intel() -> bool:
+    """Whether it is Intel's, for which MKL is written."""
+    return "GenuineIntel" in processor()
+
+
+def has_tiles() -> bool:
+    """Whether it multiplies bfloat16 matrices in tiles (AMX), some eight times faster than float32 ones."""
+    return "amx_bf16" in processor().split()
