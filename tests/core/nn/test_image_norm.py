@@ -7,7 +7,7 @@ from s2s_core.nn import image_norm
 from s2s_core.nn.image_norm import SOURCE, ImageNorm
 from s2s_core.nn.native import load_library
 
-SHAPES = [(2, 16, 3, 5), (3, 64, 9, 11), (1, 80, 20, 30)]
+SHAPES = [(2, 16, 3, 5), (3, 64, 9, 11), (1, 80, 20, 30), (2, 208, 5, 5)]
 
 
 def made(shape, dtype, relu, added, seed=0):

@@ -1,53 +1,64 @@
 // Batch norm, the addition of a shortcut and ReLU over the pixels of channels-last images, forward and backward in two
-// passes over memory each, for s2s_core.nn.image_norm. Pixels are rows of channels. Sums run over chunks of rows of a
-// fixed size, whose totals are added in order: results do not depend on the number of threads.
+// passes over memory each, for s2s_core.nn.image_norm. Pixels are rows of channels, a multiple of 16. Sums run over
+// chunks of rows of a fixed size, whose totals are added in order: results do not depend on the number of threads.
+//
+// Passes are bound by memory. So the gradient of ReLU looks at no output: without a shortcut the sign of the output
+// follows from the input, and with one the first pass leaves its gradient behind for the second.
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <thread>
 #include <vector>
+
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
 
 // Mirrored by s2s_core.nn.image_norm.
 struct ImageNorm {
     int64_t rows, channels, bfloat16, relu, threads;
     double eps;
     const void *x, *residual;  // residual may be null
-    void *y;
+    void *y;  // read in the backward pass only where grad_residual is given
     const float *weight, *bias;
     float *mean, *variance;  // of the batch, biased; the forward pass writes them
     const void *grad_y;  // null in the forward pass, as are those that follow
-    void *grad_x, *grad_residual;  // grad_residual may be null
+    void *grad_x, *grad_residual;  // grad_residual is null without a shortcut or without ReLU
     float *grad_weight, *grad_bias;
 };
 
 namespace {
 
 constexpr int64_t kChunk = 256;  // rows
-constexpr int64_t kBlock = 64;   // channels whose sums stay in registers and the first cache
+constexpr int kLanes = 16;
 
-inline float widen(float x) { return x; }
+typedef float Vec __attribute__((vector_size(64)));
+typedef uint32_t UintVec __attribute__((vector_size(64)));
+typedef uint16_t HalfVec __attribute__((vector_size(32)));
+// Memory is read and written as these and not through memcpy, whose stores may be anything's, even a loop's own pointers.
+typedef float VecInMemory __attribute__((vector_size(64), aligned(4)));
+typedef uint16_t HalfInMemory __attribute__((vector_size(32), aligned(2)));
 
-inline float widen(uint16_t x) {
-    uint32_t bits = static_cast<uint32_t>(x) << 16;
-    float value;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
+inline Vec load(const float *from) { return *reinterpret_cast<const VecInMemory *>(from); }
+
+inline Vec load(const uint16_t *from) {
+    const HalfVec half = *reinterpret_cast<const HalfInMemory *>(from);
+    return reinterpret_cast<Vec>(__builtin_convertvector(half, UintVec) << 16);
 }
 
-inline void narrow(float value, float *to) { *to = value; }
+inline void store(float *to, Vec value) { *reinterpret_cast<VecInMemory *>(to) = value; }
 
-inline void narrow(float value, uint16_t *to) {
-    uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    uint16_t rounded = static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-    *to = value != value ? 0x7fc0 : rounded;
+inline void store(uint16_t *to, Vec value) {
+#if defined(__AVX512BF16__)
+    *reinterpret_cast<HalfInMemory *>(to) = reinterpret_cast<HalfVec>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(value)));
+#else
+    const UintVec bits = reinterpret_cast<UintVec>(value), nan = UintVec{} + 0x7fc0;
+    const UintVec rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    *reinterpret_cast<HalfInMemory *>(to) = __builtin_convertvector(value != value ? nan : rounded, HalfVec);
+#endif
 }
-
-// The gradient of ReLU. Both numbers are read whatever the output is: a loop with a load behind a condition stays scalar.
-template <bool Relu> inline float passed(float grad, float out) { return Relu && out <= 0.0f ? 0.0f : grad; }
 
 template <typename Work> void for_chunks(const ImageNorm &a, Work work) {
     const int64_t chunks = (a.rows + kChunk - 1) / kChunk;
@@ -62,22 +73,25 @@ template <typename Work> void for_chunks(const ImageNorm &a, Work work) {
     for (std::thread &other : others) other.join();
 }
 
-// Two sums a channel over all rows, in double between chunks. `add(row, first, count, one, two)` adds a row's terms.
+// Sums of `Vecs` vectors of channels from `c` on over some rows, kept in registers.
+template <int Vecs, typename Add>
+inline void block_sums(int64_t c, int64_t begin, int64_t end, float *one, float *two, const Add &add) {
+    Vec s[Vecs] = {}, q[Vecs] = {};
+    for (int64_t row = begin; row < end; ++row)
+        for (int v = 0; v < Vecs; ++v) add(row, c + v * kLanes, s[v], q[v]);
+    for (int v = 0; v < Vecs; ++v) store(one + c + v * kLanes, s[v]), store(two + c + v * kLanes, q[v]);
+}
+
+// Two sums a channel over all rows, in double between chunks. `add(row, channel, one, two)` adds a row's terms.
 template <typename Add> void sums(const ImageNorm &a, std::vector<double> &one, std::vector<double> &two, Add add) {
     const int64_t chunks = (a.rows + kChunk - 1) / kChunk, n = a.channels;
-    std::vector<float> parts(2 * chunks * n, 0.0f);
+    std::vector<float> parts(2 * chunks * n);
     for_chunks(a, [&](int64_t chunk, int64_t begin, int64_t end) {
         float *first = &parts[2 * chunk * n], *second = first + n;
-        for (int64_t c = 0; c < n; c += kBlock) {
-            const int64_t count = std::min(kBlock, n - c);
-            float s[kBlock] = {}, q[kBlock] = {};
-            if (count == kBlock)
-                for (int64_t row = begin; row < end; ++row) add(row, c, kBlock, s, q);
-            else
-                for (int64_t row = begin; row < end; ++row) add(row, c, count, s, q);
-            std::memcpy(first + c, s, count * sizeof(float));
-            std::memcpy(second + c, q, count * sizeof(float));
-        }
+        int64_t c = 0;
+        for (; c + 8 * kLanes <= n; c += 8 * kLanes) block_sums<8>(c, begin, end, first, second, add);
+        for (; c + 4 * kLanes <= n; c += 4 * kLanes) block_sums<4>(c, begin, end, first, second, add);
+        for (; c < n; c += kLanes) block_sums<1>(c, begin, end, first, second, add);
     });
     one.assign(n, 0.0), two.assign(n, 0.0);
     for (int64_t chunk = 0; chunk < chunks; ++chunk) {
@@ -86,99 +100,110 @@ template <typename Add> void sums(const ImageNorm &a, std::vector<double> &one, 
     }
 }
 
-template <typename T> void forward(const ImageNorm &a) {
-    const int64_t n = a.channels;
+// What makes a channel's outputs of its inputs.
+struct Affine {
+    explicit Affine(const ImageNorm &a) : scale(a.channels), shift(a.channels) {
+        for (int64_t c = 0; c < a.channels; ++c) {
+            scale[c] = static_cast<float>(a.weight[c] / std::sqrt(static_cast<double>(a.variance[c]) + a.eps));
+            shift[c] = a.bias[c] - a.mean[c] * scale[c];
+        }
+    }
+    std::vector<float> scale, shift;
+};
+
+template <typename T, bool Relu, bool Added> void outputs(const ImageNorm &a) {
     const T *x = static_cast<const T *>(a.x), *residual = static_cast<const T *>(a.residual);
     T *y = static_cast<T *>(a.y);
+    const Affine affine(a);
+    const float *scale = affine.scale.data(), *shift = affine.shift.data();
+    const int64_t n = a.channels;
+    for_chunks(a, [=](int64_t, int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row)
+            for (int64_t c = 0, i = row * n; c < n; c += kLanes, i += kLanes) {
+                Vec v = load(x + i) * load(scale + c) + load(shift + c);
+                if (Added) v = v + load(residual + i);
+                store(y + i, Relu ? (v < 0.0f ? Vec{} : v) : v);
+            }
+    });
+}
+
+template <typename T> void forward(const ImageNorm &a) {
+    const int64_t n = a.channels;
+    const T *x = static_cast<const T *>(a.x);
     // sums of distances from the first row: the variance of a channel far from zero stays exact
-    std::vector<float> origin(n), scale(n), shift(n);
-    for (int64_t c = 0; c < n; ++c) origin[c] = widen(x[c]);
+    std::vector<float> origin(n);
+    for (int64_t c = 0; c < n; c += kLanes) store(&origin[c], load(x + c));
     std::vector<double> total, squares;
-    sums(a, total, squares, [&](int64_t row, int64_t c, int64_t count, float *s, float *q) __attribute__((always_inline)) {
-        const T *from = x + row * n + c;
-        const float *zero = &origin[c];
-        for (int64_t i = 0; i < count; ++i) {
-            const float d = widen(from[i]) - zero[i];
-            s[i] += d, q[i] += d * d;
-        }
+    const float *zero = origin.data();
+    sums(a, total, squares, [=](int64_t row, int64_t c, Vec &s, Vec &q) __attribute__((always_inline)) {
+        const Vec d = load(x + row * n + c) - load(zero + c);
+        s += d, q += d * d;
     });
     for (int64_t c = 0; c < n; ++c) {
         const double mean = total[c] / a.rows, variance = std::max(0.0, squares[c] / a.rows - mean * mean);
         a.mean[c] = static_cast<float>(origin[c] + mean);
         a.variance[c] = total[c] == total[c] ? static_cast<float>(variance) : static_cast<float>(total[c]);
-        scale[c] = static_cast<float>(a.weight[c] / std::sqrt(static_cast<double>(a.variance[c]) + a.eps));
-        shift[c] = a.bias[c] - a.mean[c] * scale[c];
     }
-    const bool relu = a.relu != 0;
-    for_chunks(a, [&](int64_t, int64_t begin, int64_t end) {
-        for (int64_t row = begin; row < end; ++row) {
-            const T *from = x + row * n, *more = residual ? residual + row * n : nullptr;
-            T *to = y + row * n;
-            const float *m = scale.data(), *b = shift.data();
-            if (more)
-                for (int64_t i = 0; i < n; ++i) {
-                    const float v = widen(from[i]) * m[i] + b[i] + widen(more[i]);
-                    narrow(relu && v < 0.0f ? 0.0f : v, to + i);
-                }
-            else
-                for (int64_t i = 0; i < n; ++i) {
-                    const float v = widen(from[i]) * m[i] + b[i];
-                    narrow(relu && v < 0.0f ? 0.0f : v, to + i);
-                }
-        }
-    });
+    if (a.relu)
+        a.residual ? outputs<T, true, true>(a) : outputs<T, true, false>(a);
+    else
+        a.residual ? outputs<T, false, true>(a) : outputs<T, false, false>(a);
 }
 
-template <typename T, bool Relu> void backward(const ImageNorm &a) {
+// The gradient at an output before ReLU.
+enum class Relu { none, from_input, from_output };
+
+template <typename T, Relu Kind> void backward(const ImageNorm &a) {
     const int64_t n = a.channels;
     const T *x = static_cast<const T *>(a.x), *y = static_cast<const T *>(a.y);
     const T *grad_y = static_cast<const T *>(a.grad_y);
     T *grad_x = static_cast<T *>(a.grad_x), *grad_residual = static_cast<T *>(a.grad_residual);
+    const Affine affine(a);
+    const float *mean = a.mean, *scale = affine.scale.data(), *shift = affine.shift.data();
     std::vector<double> total, moments;
-    sums(a, total, moments, [&](int64_t row, int64_t c, int64_t count, float *s, float *q) __attribute__((always_inline)) {
-        const T *from = x + row * n + c, *out = y + row * n + c, *grad = grad_y + row * n + c;
-        const float *mean = a.mean + c;
-        for (int64_t i = 0; i < count; ++i) {
-            const float g = passed<Relu>(widen(grad[i]), widen(out[i]));
-            s[i] += g, q[i] += g * (widen(from[i]) - mean[i]);
+    sums(a, total, moments, [=](int64_t row, int64_t c, Vec &s, Vec &q) __attribute__((always_inline)) {
+        const int64_t i = row * n + c;
+        const Vec in = load(x + i);
+        Vec g = load(grad_y + i);
+        if (Kind == Relu::from_input) g = in * load(scale + c) + load(shift + c) <= 0.0f ? Vec{} : g;
+        if (Kind == Relu::from_output) {
+            g = load(y + i) <= 0.0f ? Vec{} : g;
+            store(grad_residual + i, g);
         }
+        s += g, q += g * (in - load(mean + c));
     });
-    // grad_x = slope * g + tilt * x + level
+    // grad_x = slope * g + tilt * (x - mean) + level
     std::vector<float> slope(n), tilt(n), level(n);
     for (int64_t c = 0; c < n; ++c) {
         const double inverse = 1.0 / std::sqrt(static_cast<double>(a.variance[c]) + a.eps);
         a.grad_bias[c] = static_cast<float>(total[c]);
         a.grad_weight[c] = static_cast<float>(moments[c] * inverse);
-        const double along = -a.weight[c] * inverse * inverse * inverse * moments[c] / a.rows;
         slope[c] = static_cast<float>(a.weight[c] * inverse);
-        tilt[c] = static_cast<float>(along);
+        tilt[c] = static_cast<float>(-a.weight[c] * inverse * inverse * inverse * moments[c] / a.rows);
         level[c] = static_cast<float>(-a.weight[c] * inverse * total[c] / a.rows);
     }
-    for_chunks(a, [&](int64_t, int64_t begin, int64_t end) {
-        for (int64_t row = begin; row < end; ++row) {
-            const T *from = x + row * n, *out = y + row * n, *grad = grad_y + row * n;
-            T *to = grad_x + row * n, *more = grad_residual ? grad_residual + row * n : nullptr;
-            const float *k = slope.data(), *t = tilt.data(), *l = level.data(), *mean = a.mean;
-            for (int64_t i = 0; i < n; ++i) {
-                const float g = passed<Relu>(widen(grad[i]), widen(out[i]));
-                narrow(k[i] * g + t[i] * (widen(from[i]) - mean[i]) + l[i], to + i);
+    const float *of_grad = slope.data(), *of_x = tilt.data(), *constant = level.data();
+    const T *grad = Kind == Relu::from_output ? grad_residual : grad_y;
+    for_chunks(a, [=](int64_t, int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row)
+            for (int64_t c = 0, i = row * n; c < n; c += kLanes, i += kLanes) {
+                const Vec in = load(x + i);
+                Vec g = load(grad + i);
+                if (Kind == Relu::from_input) g = in * load(scale + c) + load(shift + c) <= 0.0f ? Vec{} : g;
+                store(grad_x + i, load(of_grad + c) * g + load(of_x + c) * (in - load(mean + c)) + load(constant + c));
             }
-            if (more)
-                for (int64_t i = 0; i < n; ++i) {
-                    const float g = passed<Relu>(widen(grad[i]), widen(out[i]));
-                    narrow(g, more + i);
-                }
-        }
     });
 }
 
 template <typename T> void run(const ImageNorm &a) {
     if (!a.grad_y)
         forward<T>(a);
+    else if (a.grad_residual)
+        backward<T, Relu::from_output>(a);
     else if (a.relu)
-        backward<T, true>(a);
+        backward<T, Relu::from_input>(a);
     else
-        backward<T, false>(a);
+        backward<T, Relu::none>(a);
 }
 
 }  // namespace

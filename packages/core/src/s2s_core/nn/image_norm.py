@@ -88,7 +88,8 @@ class _ImageNorm(torch.autograd.Function):
         shortcut = None if residual is None else residual.contiguous(memory_format=torch.channels_last)
         y, mean, variance = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
         _run(x, eps, relu, residual=shortcut, y=y, weight=weight, bias=bias, mean=mean, variance=variance)
-        ctx.save_for_backward(x, y, weight, mean, variance)
+        looked_at = y if relu and residual is not None else None
+        ctx.save_for_backward(x, looked_at, weight, bias, mean, variance)
         ctx.rest = eps, relu, residual is not None
         ctx.mark_non_differentiable(mean, variance)
         return y, mean, variance
@@ -98,14 +99,14 @@ class _ImageNorm(torch.autograd.Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *grads: Tensor
     ) -> tuple[Tensor | None, ...]:
-        x, y, weight, mean, variance = ctx.saved_tensors
+        x, y, weight, bias, mean, variance = ctx.saved_tensors
         eps, relu, added = ctx.rest
         grad_y = grads[0].to(x.dtype).contiguous(memory_format=torch.channels_last)
         grad_x, grad_weight, grad_bias = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
         # without ReLU the shortcut's gradient is the one that came
         grad_residual = (torch.empty_like(x) if relu else grad_y) if added else None
-        tensors = {"y": y, "weight": weight, "mean": mean, "variance": variance, "grad_y": grad_y, "grad_x": grad_x}
-        tensors |= {"grad_weight": grad_weight, "grad_bias": grad_bias}
+        tensors = {"y": y, "weight": weight, "bias": bias, "mean": mean, "variance": variance}
+        tensors |= {"grad_y": grad_y, "grad_x": grad_x, "grad_weight": grad_weight, "grad_bias": grad_bias}
         _run(x, eps, relu, grad_residual=grad_residual if relu else None, **tensors)
         return grad_x, grad_residual, grad_weight, grad_bias, None, None
 
