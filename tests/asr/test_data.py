@@ -236,6 +236,69 @@ def test_predict_needs_no_transcripts(tmp_path):
     assert all(batch.tokens.shape == (len(batch.ids), 0) for batch in batches)
 
 
+# --- sources in given shares ---
+
+SIZES = {"real": 12, "synthetic": 30, "more": 5}
+
+
+@pytest.fixture
+def manifests(tmp_path) -> list[str]:
+    return [write_manifest(tmp_path, count, name, seed) for seed, (name, count) in enumerate(SIZES.items())]
+
+
+def counts(ids: list[str]) -> dict[str, int]:
+    return {name: sum(i.startswith(name) for i in ids) for name in SIZES}
+
+
+def epoch_of(data: SpeechData, epoch: int = 0) -> list[str]:
+    loader = data.loader("train")
+    loader.sampler.set_epoch(epoch)
+    return [name for batch in loader for name in batch.ids]
+
+
+@pytest.mark.parametrize(
+    ("weights", "size", "expected"),
+    [
+        ([1, 0, 0], None, (12, 0, 0)),
+        ([0, 1, 0], None, (0, 30, 0)),
+        ([1, 1, 0], None, (12, 12, 0)),
+        ([2, 1, 1], None, (12, 6, 6)),
+        ([1, 1, 0], 40, (20, 20, 0)),
+        (None, 24, (6, 15, 3)),
+        (None, None, (12, 30, 5)),
+    ],
+)
+def test_an_epoch_draws_what_the_weights_say(manifests, weights, size, expected, caplog):
+    caplog.set_level("INFO")
+    data = loaded(train=manifests, details=SpeechDetails(train_weights=weights, epoch_utterances=size))
+    for epoch in range(3):
+        assert tuple(counts(epoch_of(data, epoch)).values()) == expected
+    if weights is not None:
+        assert f"an epoch draws {' + '.join(str(n) for n in expected if n)}" in caplog.text
+
+
+def test_a_group_has_one_weight(manifests):
+    real, synthetic, more = manifests
+    data = loaded(train=[[real, more], synthetic], details=SpeechDetails(train_weights=[1, 1]))
+    assert counts(epoch_of(data)) == {"real": 12, "synthetic": 17, "more": 5}
+
+
+def test_weights_count_what_is_left_of_a_manifest(manifests):
+    details = SpeechDetails(train_weights=[1, 1, 0])
+    data = loaded(train=manifests, max_duration_s=0.4, details=details)
+    seen = counts(epoch_of(data))
+    assert 0 < seen["real"] < 12
+    assert seen["synthetic"] == seen["real"]
+
+
+def test_weights_that_do_not_fit(tmp_path, manifests):
+    with pytest.raises(UserError, match=r"data\.init_args\.details\.train_weights: 2 weights for 3 sources"):
+        loaded(train=manifests, details=SpeechDetails(train_weights=[1, 1]))
+    unusable = write_manifest(tmp_path, 2, "unusable", texts=["1", "2"])
+    with pytest.raises(UserError, match="train_weights: source 1 has weight 2, 0 items"):
+        loaded(train=[manifests[0], unusable], on_error="skip", details=SpeechDetails(train_weights=[1, 2]))
+
+
 # --- with a trainer ---
 
 
@@ -441,3 +504,33 @@ def test_two_processes_share_every_epoch(tmp_path, held_out):
         assert sorted(seen) == sorted(f"train{i}" for i in range(14))
     evaluated = [i for rank in ranks for i in rank["validation"]]
     assert sorted(evaluated) == sorted(2 * [f"held{i}" for i in range(held_out)])
+
+
+@pytest.mark.slow
+def test_a_resumed_run_goes_on_in_the_mixture(tmp_path, manifests):
+    def data() -> SpeechData:
+        details = SpeechDetails(train_weights=[1, 1, 1])
+        return SpeechData(train=manifests, batch_seconds=1.2, num_workers=1, details=details)
+
+    whole = run(tmp_path / "whole", Recorder(), data())
+    per_epoch = len(whole.seen) // 3
+    assert whole.seen[:per_epoch] != whole.seen[per_epoch : 2 * per_epoch]
+    for step in (1, per_epoch + 2):
+        checkpoint = tmp_path / "whole" / "ckpt" / f"step={step}.ckpt"
+        assert run(tmp_path / f"from{step}", Recorder(), data(), str(checkpoint)).seen == whole.seen[step:]
+    other = SpeechData(train=manifests, batch_seconds=1.2, details=SpeechDetails(train_weights=[1, 1, 0.5]))
+    with pytest.raises(UserError, match="in the middle of an epoch over other batches"):
+        run(tmp_path / "other", Recorder(), other, str(tmp_path / "whole" / "ckpt" / "step=1.ckpt"))
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_mixed_epoch(tmp_path, manifests):
+    details = SpeechDetails(train_weights=[1, 1, 1])
+    data = SpeechData(train=manifests, batch_seconds=1.2, batch_size=2, details=details)
+    options = {"strategy": "ddp_spawn", "devices": 2, "num_sanity_val_steps": 0, "enable_checkpointing": False}
+    trainer(tmp_path, max_epochs=2, **options).fit(RankRecorder(tmp_path), data)
+    ranks = [json.loads((tmp_path / f"rank{rank}.json").read_text())["train"] for rank in range(2)]
+    half = len(ranks[0]) // 2
+    for epoch in range(2):
+        seen = [i for rank in ranks for batch in rank[epoch * half : (epoch + 1) * half] for i in batch]
+        assert counts(seen) == {"real": 12, "synthetic": 12, "more": 12}

@@ -13,6 +13,7 @@ from lightning.pytorch import LightningDataModule
 from s2s_asr.interfaces import SpeechBatch
 from s2s_asr.utterances import Utterances
 from s2s_core.data.loader import ResumableLoader
+from s2s_core.data.mixing import MixedBatchSampler, Source, shares
 from s2s_core.data.sampling import BucketBatchSampler
 from s2s_core.data.speech import CutTable
 from s2s_core.errors import UserError
@@ -22,6 +23,8 @@ from s2s_core.text.tokenizers import Tokenizer
 _log = logging.getLogger(__name__)
 
 OnError = Literal["raise", "skip"]
+Manifests = str | list[str | list[str]]
+"""One manifest, several, or several groups of them."""
 
 _SPLITS_OF_STAGE = {
     "fit": ("train", "validation"),
@@ -50,6 +53,12 @@ class SpeechDetails:
     """Of the order of training batches."""
     keep_audio_mb: int = 512
     """A split whose decoded audio fits in this much memory (per worker process) is decoded once."""
+    train_weights: list[float] | None = None
+    """The share of each entry of ``train`` in the utterances of an epoch, in any unit; 0 leaves one out. Without them,
+    an epoch is one pass over everything."""
+    epoch_utterances: int | None = None
+    """Utterances of an epoch. If None, all, or with ``train_weights`` as many as make one pass over the first entry of
+    ``train`` whose weight is not 0."""
 
 
 class SpeechData(Part, LightningDataModule):
@@ -59,9 +68,12 @@ class SpeechData(Part, LightningDataModule):
     within an epoch goes on with the batch after the last one trained. Evaluation sees every utterance exactly once,
     whatever the number of processes.
 
+    With ``details.train_weights``, an epoch draws from each entry of ``train`` in the given shares, as
+    ``lhotse.CutSet.mux`` over repeated sets does, but with exact counts: see `MixedBatchSampler`.
+
     Args:
         train, validation, test, predict: manifests of Lhotse cuts (``.jsonl.gz``) or Lhotse Shar folders, one or
-            several, as ``prepare`` writes them.
+            several, as ``prepare`` writes them. An entry may itself be a list, which then has one weight.
         batch_seconds: the most seconds in a batch, padding included.
         batch_size: the most utterances in a batch.
         max_duration_s: longer training utterances are left out, and counted. Evaluation keeps them.
@@ -74,10 +86,10 @@ class SpeechData(Part, LightningDataModule):
 
     def __init__(
         self,
-        train: str | list[str] | None = None,
-        validation: str | list[str] | None = None,
-        test: str | list[str] | None = None,
-        predict: str | list[str] | None = None,
+        train: Manifests | None = None,
+        validation: Manifests | None = None,
+        test: Manifests | None = None,
+        predict: Manifests | None = None,
         batch_seconds: float = 120.0,
         batch_size: int | None = None,
         max_duration_s: float | None = None,
@@ -105,6 +117,7 @@ class SpeechData(Part, LightningDataModule):
         self.skipped: dict[str, list[str]] = {}
         """For each split, a line for each utterance that was left out since its last listing."""
         self._cuts: dict[str, CutTable] = {}
+        self._source_of_cut = np.zeros(0, dtype=np.int64)
 
     def setup(self, stage: str) -> None:
         """Read the manifests of a stage, check their transcripts, and say what there is.
@@ -126,7 +139,8 @@ class SpeechData(Part, LightningDataModule):
             wants_any = split == "predict"
             hint = "any that `prepare` wrote will do" if wants_any else f"`prepare CORPUS` writes {split}.jsonl.gz"
             raise UserError(f"data.init_args.{split}: no manifest given; {hint}")
-        cuts = CutTable.load([given] if isinstance(given, str) else given)
+        tables = [CutTable.load(paths) for paths in _groups(given)]
+        cuts = CutTable.joined(tables)
         keep = np.ones(len(cuts), dtype=bool)
         notes = [] if split == "predict" else self._check_transcripts(split, cuts, keep)
         if split == "train":
@@ -134,6 +148,8 @@ class SpeechData(Part, LightningDataModule):
         if not keep.any():
             raise UserError(f"{given}: none of the {len(keep)} utterances is left ({'; '.join(notes)})")
         cuts = cuts.select(np.flatnonzero(keep))
+        if split == "train":
+            self._source_of_cut = np.repeat(np.arange(len(tables)), [len(table) for table in tables])[keep]
         self._announce(split, cuts, notes)
         return cuts
 
@@ -169,9 +185,16 @@ class SpeechData(Part, LightningDataModule):
         figures = [
             f"{len(cuts)} utterances",
             f"{cuts.durations_s.sum() / 3600:.2f} h",
+            *(
+                [f"an epoch draws {' + '.join(map(str, sampler.draws))}"]
+                if isinstance(sampler, MixedBatchSampler)
+                else []
+            ),
             f"{sampler.batches_per_epoch} batches of up to {sampler.batch_total:g} s",
             f"padding {100 * sampler.padding_waste():.1f} %",
         ]
+        if isinstance(sampler, MixedBatchSampler):
+            figures.insert(2, f"an epoch draws {' + '.join(map(str, sampler.draws))}")
         if self.trainer is None or self.trainer.is_global_zero:
             _log.info("%s: %s", split, ", ".join(figures + notes))
 
@@ -188,20 +211,27 @@ class SpeechData(Part, LightningDataModule):
         """The share of padding in the training batches' seconds (epoch 0); 0 is none."""
         return self._sampler("train", self._cuts["train"]).padding_waste()
 
-    def _sampler(self, split: str, cuts: CutTable) -> BucketBatchSampler:
+    def _sampler(self, split: str, cuts: CutTable) -> BucketBatchSampler | MixedBatchSampler:
         training = split == "train"
         budget = self.batch_seconds if training else self.details.eval_batch_seconds or self.batch_seconds
-        return BucketBatchSampler(
-            cuts.durations_s,
-            batch_total=budget,
-            max_batch_size=self.batch_size,
-            min_bucket_batches=self.details.min_bucket_batches if training else 1,
-            bucket_width=self.details.bucket_width,
-            shuffle=training,
-            seed=self.details.seed,
-            rank=self.trainer.global_rank if self.trainer is not None else 0,
-            world_size=self.trainer.world_size if self.trainer is not None else 1,
-        )
+        rank, world_size = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        details = self.details
+        common = (budget, self.batch_size, details.min_bucket_batches if training else 1, details.bucket_width)
+        if training and (details.train_weights is not None or details.epoch_utterances is not None):
+            return MixedBatchSampler(cuts.durations_s, self._sources(), *common, details.seed, rank, world_size)
+        return BucketBatchSampler(cuts.durations_s, *common, training, details.seed, rank, world_size)
+
+    def _sources(self) -> list[Source]:
+        """What an epoch of training draws from each entry of ``train``."""
+        count = len(_groups(self.manifests["train"] or []))
+        members = [np.flatnonzero(self._source_of_cut == number) for number in range(count)]
+        sizes = [len(each) for each in members]
+        weights = sizes if self.details.train_weights is None else self.details.train_weights
+        try:
+            draws = shares(sizes, weights, self.details.epoch_utterances)
+        except ValueError as error:
+            raise UserError(f"data.init_args.details.train_weights: {error}") from None
+        return [Source(*each) for each in zip(members, draws, strict=True)]
 
     def train_dataloader(self) -> ResumableLoader[SpeechBatch]:
         return self.loader("train")
@@ -261,3 +291,8 @@ class SpeechData(Part, LightningDataModule):
             more = [f"... and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
             listing = "\n  ".join([f"{split}: {len(lines)} utterances left out:", *lines[:_LISTED], *more])
             _log.warning(listing)  # on every rank: each has left out its own
+
+
+def _groups(given: Manifests) -> list[list[str]]:
+    entries = [given] if isinstance(given, str) else given
+    return [[entry] if isinstance(entry, str) else entry for entry in entries]

@@ -68,6 +68,11 @@ class CutTable:
                 raise UserError(f"{path}: the manifest holds no cuts")
         return cls(rows)
 
+    @classmethod
+    def joined(cls, tables: Sequence[CutTable]) -> CutTable:
+        """The cuts of several tables, one after the other."""
+        return cls([row for table in tables for row in table._rows])
+
     def __len__(self) -> int:
         return len(self._rows)
 
