@@ -96,6 +96,26 @@ def test_encoder(cls, index, check):
     check(module, inputs_of(module))
 
 
+STREAMING = [case for case in ENCODERS if hasattr(case.values[0], "stream")]
+
+
+@pytest.mark.usefixtures("layout")
+@pytest.mark.parametrize(("cls", "index"), STREAMING)
+def test_stream(cls, index):
+    module = build(cls, index)
+    if module.stream() is not None:
+        testing.check_stream(module, inputs_of(module))
+    else:  # what a frame's encoding owes to the last one cannot be known before
+        (frames,) = testing.draw_sequences([40], module.in_features)
+        frames = frames[None].requires_grad_()
+        module.eval()(frames, torch.tensor([40]))[0][0, 0].square().sum().backward()
+        assert frames.grad[0, -1].any(), "an encoder that does not see the end can stream"
+
+
+def test_some_encoders_stream():
+    assert sum(build(*case.values).stream() is not None for case in STREAMING) >= 5
+
+
 class OnDevice(torch.nn.Module):
     """A module on the GPU for checks that think on the CPU."""
 

@@ -51,6 +51,25 @@ class Encoder(Part, nn.Module, ABC):
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """The number of encodings that ``lengths`` input frames give."""
 
+    def stream(self) -> EncoderStream | None:
+        """This encoder, in evaluation, on one utterance that arrives in pieces: the encodings are those that `forward`
+        gives of the whole. None if they depend on all of it, as those of a bidirectional layer do."""
+        return None
+
+
+class EncoderStream(ABC):
+    """An encoder at work on one utterance that is still going on; begins at its first frame."""
+
+    stride: int
+    """Input frames from one encoding to the next: encoding ``t`` stands at frame ``t * stride``."""
+    lookahead: int
+    """Input frames after its place that an encoding waits for."""
+
+    @abstractmethod
+    def push(self, frames: Tensor, last: bool = False) -> Tensor:
+        """More frames ``(1, time, in_features)`` to the encodings ``(1, time', out_features)`` that they complete; with
+        ``last``, to all that are left."""
+
 
 class TokenSpan(NamedTuple):
     """A recognised token and the frames that it was found in."""

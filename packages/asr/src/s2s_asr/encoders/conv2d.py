@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -65,6 +66,16 @@ class ConvLayer(nn.Module):
         # channels last would need no copy, but the CPU's gradient of a strided convolution takes 80 times as long there
         image = x.unflatten(2, (-1, self.in_channels)).permute(0, 3, 1, 2).contiguous()
         return self.conv(image).permute(0, 2, 3, 1).flatten(2)
+
+
+def time_reach(layers: Iterable[nn.Module]) -> tuple[int, int]:
+    """The frames that a stack of `ConvLayer` sees to each side of an output's place, and its stride in time."""
+    reach, stride = 0, 1
+    for layer in layers:
+        assert isinstance(layer, ConvLayer)
+        reach += layer.reach * stride
+        stride *= layer.stride
+    return reach, stride
 
 
 def rectify(x: Tensor, clip: float | None) -> Tensor:

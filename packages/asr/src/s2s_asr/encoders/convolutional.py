@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from s2s_asr.encoders.conv2d import Conv2dSpec, ConvLayer
-from s2s_asr.interfaces import Encoder
+from s2s_asr.encoder_streams import window_of
+from s2s_asr.encoders.conv2d import Conv2dSpec, ConvLayer, time_reach
+from s2s_asr.interfaces import Encoder, EncoderStream
 from s2s_core.nn.frames import frame_layout
 
 
@@ -59,3 +60,8 @@ class Conv2dEncoder(Encoder):
         for stride in self.strides:
             lengths = (lengths + stride - 1) // stride
         return lengths
+
+    def stream(self) -> EncoderStream:
+        """Over windows of what a filter sees in time."""
+        reach, stride = time_reach(self.layers)
+        return window_of(self, reach, reach, stride)

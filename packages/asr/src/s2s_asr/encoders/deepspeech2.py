@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from s2s_asr.encoders.conv2d import Conv2dSpec, ConvLayer, rectify
+from s2s_asr.encoder_streams import ChainStream, RecurrentStream, WindowStream
+from s2s_asr.encoders.conv2d import Conv2dSpec, ConvLayer, rectify, time_reach
 from s2s_asr.encoders.row_convolution import RowConvolution
-from s2s_asr.interfaces import Encoder
-from s2s_core.nn.frames import frame_layout
+from s2s_asr.interfaces import Encoder, EncoderStream
+from s2s_core.nn.frames import FrameLayout, frame_layout
 from s2s_core.nn.norm import BatchNorm
 from s2s_core.nn.rnn import Recurrent, RnnType
 
@@ -91,18 +92,39 @@ class DeepSpeech2Encoder(Encoder):
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         layout = frame_layout(lengths, features.size(1))
-        x = layout.enter(features)
-        for conv in self.convs:
-            x, layout = conv(x, layout)
+        x, layout = self._convolved(layout.enter(features), layout)
         lengths = self.output_lengths(lengths)
         x, _ = self.rnn(layout.leave(x), lengths)
+        return layout.leave(self._above(x, layout)), lengths
+
+    def _convolved(self, x: Tensor, layout: FrameLayout) -> tuple[Tensor, FrameLayout]:
+        for conv in self.convs:
+            x, layout = conv(x, layout)
+        return x, layout
+
+    def _above(self, x: Tensor, layout: FrameLayout) -> Tensor:
+        """What follows the recurrent layers: padded frames to frames in the layout."""
         if self.row_conv is not None:
             x = self.row_conv(x)
         x = layout.enter(x)
         if self.row_norm is not None:
             x = rectify(self.row_norm(x, layout), self.activation_clip)
-        x = rectify(self.project(x), self.activation_clip)
-        return layout.leave(self.dropout(x)), lengths
+        return self.dropout(rectify(self.project(x), self.activation_clip))
+
+    def stream(self) -> EncoderStream | None:
+        """Convolutions over windows, recurrent layers that carry their state on, and the row convolution as many frames
+        late as it looks ahead; None if the recurrent layers run backwards too."""
+        if self.rnn.bidirectional:
+            return None
+        reach, stride = time_reach(self.convs)
+        ahead = 0 if self.row_conv is None else self.row_conv.width - 1
+        return ChainStream(
+            [
+                WindowStream(lambda x: self._convolved(*_alone(x))[0], reach, reach, stride),
+                RecurrentStream(self.rnn),
+                WindowStream(lambda x: self._above(*_alone(x)), 0, ahead),
+            ]
+        )
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         for stride in self.strides:
@@ -114,3 +136,8 @@ def _check(**sizes: int) -> None:
     for name, size in sizes.items():
         if size < 1:
             raise ValueError(f"{name} must be positive, not {size}")
+
+
+def _alone(x: Tensor) -> tuple[Tensor, FrameLayout]:
+    """Frames ``(1, time, features)`` and their layout: one row, all of it real."""
+    return x, frame_layout(torch.tensor([x.size(1)], device=x.device), x.size(1))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from s2s_asr.interfaces import Encoder
+from s2s_asr.encoder_streams import ChainStream, RecurrentStream, WindowStream
+from s2s_asr.interfaces import Encoder, EncoderStream
 from s2s_core.nn.mask import length_mask
 from s2s_core.nn.rnn import Recurrent, RnnType
 
@@ -40,6 +41,7 @@ class RecurrentEncoder(Encoder):
         if layers < 1:
             raise ValueError(f"layers must be at least 1, got {layers}")
         self.in_features = in_features
+        self.bidirectional = bidirectional
         self.out_features = size * (2 if bidirectional else 1)
         sizes = [in_features] + [self.out_features] * (layers - 1)
         self.layers = nn.ModuleList(Recurrent(rnn_type, n, size, bidirectional=bidirectional) for n in sizes)
@@ -61,3 +63,13 @@ class RecurrentEncoder(Encoder):
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """As many as there are frames."""
         return lengths
+
+    def stream(self) -> EncoderStream | None:
+        """The layers carry their state on; None if they run backwards too."""
+        if self.bidirectional:
+            return None
+        streams: list[EncoderStream] = []
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            assert isinstance(layer, Recurrent)
+            streams += [RecurrentStream(layer), WindowStream(norm, 0, 0)]
+        return ChainStream(streams)

@@ -6,9 +6,10 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from s2s_asr.encoder_streams import ChainStream
 from s2s_asr.encoders.recurrent import RecurrentEncoder
 from s2s_asr.encoders.tdnn import TdnnBlock, TdnnEncoder
-from s2s_asr.interfaces import Encoder
+from s2s_asr.interfaces import Encoder, EncoderStream
 
 
 class StackedEncoder(Encoder):
@@ -50,3 +51,8 @@ class StackedEncoder(Encoder):
         for encoder in self.encoders:
             lengths = encoder.output_lengths(lengths)  # type: ignore[operator]
         return lengths
+
+    def stream(self) -> EncoderStream | None:
+        """One after the other; None if one of them needs the whole utterance."""
+        streams = [encoder.stream() for encoder in self.encoders]  # type: ignore[operator]
+        return None if any(stream is None for stream in streams) else ChainStream(streams)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from s2s_asr.interfaces import Encoder
+from s2s_asr.encoder_streams import window_of
+from s2s_asr.interfaces import Encoder, EncoderStream
 from s2s_core.nn.norm import NormName
 from s2s_core.nn.tdnn import Activation, Tdnn, TdnnBlock
 
@@ -42,6 +43,11 @@ class TdnnEncoder(Tdnn, Encoder):
         drop_block_index: int | None = None,
     ) -> None:
         super().__init__(in_features, blocks, norm, norm_momentum, activation, drop_block_prob, drop_block_index)
+
+    def stream(self) -> EncoderStream | None:
+        """Over windows of the receptive field; None with instance norm, which looks at the whole utterance."""
+        reach = self.receptive_field // 2
+        return None if self.norm == "instance" else window_of(self, reach, reach, self.stride)
 
     @classmethod
     def examples(cls) -> list[TdnnEncoder]:

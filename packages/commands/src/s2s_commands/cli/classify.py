@@ -203,8 +203,8 @@ def _listen(
 
 
 def _pieces(source: SoundSource, sample_rate_hz: int, raw_rate_hz: int | None):  # noqa: ANN202 - pieces of samples
-    from s2s_commands.stream_input import open_stream
     from s2s_core.data.audio_files import read_audio, resampled
+    from s2s_core.data.audio_stream import open_stream
 
     if source.name == STANDARD_INPUT:
         pieces, rate = open_stream(sys.stdin.buffer, raw_rate_hz or sample_rate_hz)

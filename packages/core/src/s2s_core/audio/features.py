@@ -133,7 +133,7 @@ class Features(Part, nn.Module, ABC):
         lengths = self.output_lengths(audio_lengths)
         features = self.unnormalised(audio, audio_lengths, None if measures is None else measures.peak)
         with torch.autocast(audio.device.type, enabled=False):
-            features = self._normalised(features, lengths, measures)
+            features = self.normalised(features, lengths, measures)
         return F.pad(features, (0, 0, 0, -features.size(1) % self.pad_to)), lengths
 
     def unnormalised(self, audio: Tensor, audio_lengths: Tensor, peak: Tensor | None = None) -> Tensor:
@@ -193,7 +193,13 @@ class Features(Part, nn.Module, ABC):
     def _log(self, power: Tensor) -> Tensor:
         return power.clamp(min=self.spectrum.log_floor).log()
 
-    def _normalised(self, features: Tensor, lengths: Tensor, measures: Measures | None) -> Tensor:
+    def gain_step(self, gain: float) -> Tensor:
+        """What a ``gain`` of the signal adds to each feature ``(num_features,)`` of a frame above the floor."""
+        power = torch.ones(1, 1, self.n_fft // 2 + 1)
+        return (self._from_power(power * gain**2) - self._from_power(power))[0, 0]
+
+    def normalised(self, features: Tensor, lengths: Tensor, measures: Measures | None = None) -> Tensor:
+        """Remove mean and deviation, as ``normalise`` says, from what `unnormalised` gave; zero after the ends."""
         mask = length_mask(lengths, features.size(1))[:, :, None]
         if self.normalise == "none":
             return features.masked_fill(~mask, 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,6 +85,7 @@ class Tdnn(nn.Module):
         _check(blocks, activation, drop_block_prob, drop_block_index)
         self.in_features = in_features
         self.out_features = blocks[-1].channels
+        self.norm: NormName = norm
         self.drop_block_prob = drop_block_prob
         self.drop_block_index = drop_block_index
         self.blocks = nn.ModuleList()
@@ -115,6 +117,11 @@ class Tdnn(nn.Module):
             assert isinstance(block, _Block)
             lengths = (lengths + block.spec.stride - 1) // block.spec.stride
         return lengths
+
+    @property
+    def stride(self) -> int:
+        """Feature frames from one encoding to the next."""
+        return math.prod(block.spec.stride for block in self.blocks)  # type: ignore[union-attr]
 
     @property
     def receptive_field(self) -> int:

@@ -107,6 +107,24 @@ def check_lengths(module: Any, sequences: Sequence[Tensor]) -> None:
             assert outputs.shape[2:] == (width,), f"outputs are {tuple(outputs.shape)}, expected {width} features"
 
 
+def check_stream(module: Any, sequences: Sequence[Tensor]) -> None:
+    """Pieces give what the whole gives, and each output comes after its place and the stated lookahead, no later."""
+    disturb(module).eval()
+    with torch.no_grad():
+        for number, sequence in enumerate(sequences):
+            whole = _real_parts(module(*pad([sequence])))[0]
+            for size in (1, 5, 17, len(sequence)):
+                stream, heard, pieces = module.stream(), 0, []
+                for piece in sequence.split(size):
+                    pieces.append(stream.push(piece[None])[0])
+                    heard += len(piece)
+                    due = (max(0, heard - stream.lookahead) + stream.stride - 1) // stream.stride
+                    given = sum(map(len, pieces))
+                    assert given >= due, f"{given} outputs after {heard} of {len(sequence)}, {due} are due"
+                pieces.append(stream.push(sequence[None, :0], last=True)[0])
+                _assert_close(torch.cat(pieces), whole, f"sequence {number} in pieces of {size}")
+
+
 def check_zero_after_end(module: nn.Module, sequences: Sequence[Tensor]) -> None:
     """Outputs after a sequence's end are exactly zero, in evaluation and in training."""
     for mode in (False, True):

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 import torch
 
-from s2s_commands.stream_input import open_stream
+from s2s_core.data.audio_stream import open_stream
 from s2s_core.errors import UserError
 
 SAMPLES = np.random.default_rng(0).uniform(-0.9, 0.9, (5000, 2)).astype(np.float32)
