@@ -32,6 +32,22 @@ class Hypothesis:
         return None if self.attention is None else self.attention.argmax(dim=1).tolist()
 
 
+@dataclass(frozen=True)
+class CtcHypothesis:
+    """A sequence of labels that a search over the frames of a CTC model found."""
+
+    tokens: list[int]
+    acoustic: float
+    """Natural logarithm of the model's probability of the tokens: of all their paths that the search has followed."""
+    words: float = 0.0
+    """What a language model and its word bonus add."""
+
+    @property
+    def score(self) -> float:
+        """What hypotheses are ranked by."""
+        return self.acoustic + self.words
+
+
 class Search(Protocol):
     """From an encoded batch to sequences: `BeamSearch`, `Sampling`."""
 

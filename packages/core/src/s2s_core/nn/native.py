@@ -23,7 +23,12 @@ SOURCE = Path(__file__).with_name("recurrence.cpp")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-pthread", "-fno-math-errno")
 GATES = {"gru": 3, "lstm": 4}
 COMPILE_SECONDS = 120
-_LAYERS = {"recurrence": "recurrent", "packed_attention": "attention", "image_norm": "batch-norm"}
+_WORK = {
+    "recurrence": "recurrent layers run",
+    "packed_attention": "attention layers run",
+    "image_norm": "batch-norm layers run",
+    "ctc_prefix_beam": "CTC beam search runs",
+}
 
 _INTEGERS = ("steps", "batch", "hidden", "reverse", "bfloat16", "output_stride")
 _POINTERS = (
@@ -122,7 +127,7 @@ def load_library(source: Path = SOURCE) -> ctypes.CDLL | None:
         return ctypes.CDLL(str(_compiled(source)))
     except (OSError, subprocess.SubprocessError) as error:
         reason = str(error).strip().splitlines()[0]
-        _log.warning("%s layers run in torch operations, slower: no compiled kernel (%s)", _LAYERS[source.stem], reason)
+        _log.warning("%s in torch operations, slower: no compiled kernel (%s)", _WORK[source.stem], reason)
         return None
 
 
