@@ -55,8 +55,10 @@ def inputs_of(module):
 
 ENCODERS = list(cases(found("Encoder")))
 FEATURES = list(cases(features()))
-DECODERS = list(cases(found("Decoder")))
-LOSSES = list(cases(found("Loss")))
+RECOGNISERS = list(cases(found("Decoder")))
+DECODERS = list(cases(found("FrameDecoder")))
+LOSSES = list(cases(cls for cls in found("Loss") if cls.takes == "frames"))
+"""Decoders and losses of whole sequences have values of their own to be checked: see the tests beside them."""
 
 SEQUENCE_CHECKS = [
     testing.check_batch_invariance,
@@ -158,6 +160,19 @@ def test_features(cls, index, check):
 def test_decoder(cls, index):
     module = build(cls, index)
     testing.check_decoder(module, testing.draw_sequences(FRAMES, module.in_features))
+
+
+@pytest.mark.parametrize(("cls", "index"), RECOGNISERS)
+@torch.no_grad()
+def test_what_is_recognised_does_not_depend_on_the_batch(cls, index):
+    module = build(cls, index).eval()
+    sequences = testing.draw_sequences(FRAMES, module.in_features)
+
+    def recognised(chosen):
+        encodings, lengths = testing.pad(chosen)
+        return module.recognise(module(encodings, lengths), lengths)
+
+    assert recognised(sequences) == [recognised([sequence])[0] for sequence in sequences]
 
 
 @pytest.mark.parametrize(("cls", "index"), LOSSES)

@@ -47,7 +47,6 @@ def main(task: TaskInfo, argv: list[str]) -> int:
     arguments = resolve_config_arguments(named, task.config_home) + keys
     report = None if asked.json is None else output_file("--json", asked.json)
 
-
     from s2s_core.cli.measuring import Effort, measure
     from s2s_core.cli.runs import quiet_lightning
 
