@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python benchmarks/lm_ngram.py --text wikitext-2/valid.txt
 
-The words are drawn from the bigrams of a real text, with a jump now and then, so that n-grams repeat about as they do in
-prose. Compared with the naive way to the counts alone, a dictionary of tuples, on the first hundredth and scaled up. The
-goal: ten million words in under 2 minutes and 4 GB.
+The words are drawn from the bigrams of a real text, with a jump now and then, so that n-grams repeat about as in
+prose. Compared with the naive way to the counts alone, a dictionary of tuples, on the first hundredth and scaled up.
+The goal: ten million words in under 2 minutes and 4 GB.
 """
 
 from __future__ import annotations

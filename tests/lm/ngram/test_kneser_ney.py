@@ -196,3 +196,14 @@ def test_real_arpa_files_are_read():
     theirs = kenlm.Model(str(shared_data("lm", "arpa", "mfa_test_lm.arpa")))
     for line in ("missus rachel lynde is surprised", "the main road down into a little hollow zzz"):
         assert theirs.score(line) == pytest.approx(other.score([other.encode(line)])[0] / math.log(10), abs=1e-4)
+
+
+def test_words_of_any_characters_are_written(tmp_path):
+    kenlm = pytest.importorskip("kenlm", reason="the package kenlm is not installed")
+    lines = ['he said " well , \\ then " .', 'a "quoted" word ;', "naïve — ’ 日本 𝄞", "back\\slash 'single'"] * 3
+    write_arpa(estimate(read_corpus(lines), 3), tmp_path / "model.arpa")
+    theirs, ours = kenlm.Model(str(tmp_path / "model.arpa")), ArpaScorer.load(tmp_path / "model.arpa")
+    assert '"' in ours.words
+    for line in lines[:4]:
+        score = ours.score([ours.encode(line)])[0] / math.log(10)
+        assert theirs.score(line, bos=True, eos=True) == pytest.approx(score, abs=1e-4)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import compute, csv
+from pyarrow import compute
 
 from s2s_lm.ngram.kneser_ney import NgramModel, OrderModel
 
@@ -18,7 +18,6 @@ def write_arpa(model: NgramModel, path: Path) -> None:
     """Write ``path``; probabilities to seven decimals. Whole or not at all."""
     temporary = path.with_name(f".{path.name}.partial")
     words = pa.array(model.corpus.words)
-    options = csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none")
     try:
         with pa.OSFile(str(temporary), "wb") as file:
             counts = [f"ngram {n}={len(order.places)}" for n, order in enumerate(model.orders, start=1)]
@@ -26,21 +25,26 @@ def write_arpa(model: NgramModel, path: Path) -> None:
             for n, order in enumerate(model.orders, start=1):
                 file.write(f"\n\\{n}-grams:\n".encode())
                 for start in range(0, len(order.places), ROWS):
-                    csv.write_csv(_lines(model, order, n, slice(start, start + ROWS), words), file, options)
+                    file.write(_lines(model, order, n, slice(start, start + ROWS), words))
             file.write(b"\n\\end\\\n")
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _lines(model: NgramModel, order: OrderModel, n: int, rows: slice, words: pa.Array) -> pa.Table:
+def _lines(model: NgramModel, order: OrderModel, n: int, rows: slice, words: pa.Array) -> pa.Buffer:
     places = order.places[rows]
     columns = [words.take(pa.array(_words_at(model, order, n, places, k, rows))) for k in range(n)]
-    ngrams = compute.call_function("binary_join_element_wise", [*columns, " "]) if n > 1 else columns[0]
-    table = {"log_prob": _decimal(order.log_probs[rows]), "ngram": ngrams}
+    fields = [_decimal(order.log_probs[rows]), _joined(columns, " ")]
     if order.backoffs is not None:
-        table["backoff"] = _decimal(order.backoffs[rows])
-    return pa.table(table)
+        fields.append(_decimal(order.backoffs[rows]))
+    lines = _joined([_joined(fields, "\t"), pa.array([""] * len(places))], "\n")  # each ends in a line feed
+    # a new array's text lies from the first line to the last in one buffer
+    return lines.buffers()[2]
+
+
+def _joined(columns: list[pa.Array], separator: str) -> pa.Array:
+    return compute.call_function("binary_join_element_wise", [*columns, separator]) if len(columns) > 1 else columns[0]
 
 
 def _words_at(model: NgramModel, order: OrderModel, n: int, places: np.ndarray, k: int, rows: slice) -> np.ndarray:
