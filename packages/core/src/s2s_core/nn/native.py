@@ -28,6 +28,7 @@ _WORK = {
     "packed_attention": "attention layers run",
     "image_norm": "batch-norm layers run",
     "ctc_prefix_beam": "CTC beam search runs",
+    "wavenet_steps": "WaveNet generates",
 }
 
 _INTEGERS = ("steps", "batch", "hidden", "reverse", "bfloat16", "output_stride")
