@@ -22,6 +22,7 @@ _SYNCHRONOUS_RETRIEVAL = 2
 _DO_NOT_EXIT_ON_FAILURE = 0x8000
 _RATE, _PITCH = 1, 3
 _TEXT_IS_UTF8 = 1
+_IPA = 2
 _RATE_RANGE_WPM = (80, 450)
 
 _HEADER = struct.Struct("<II")  # sample rate in Hz and number of float32 samples that follow
@@ -92,6 +93,30 @@ def synthesize(text: str, voice: EspeakVoice) -> tuple[np.ndarray, int]:
             raise RuntimeError(f"eSpeak NG failed with status {status} on {text!r}")
         samples = np.concatenate([np.empty(0, np.int16), *library.collected])
     return samples.astype(np.float32) / 32768.0, library.sample_rate_hz
+
+
+def phonemes(text: str, voice: str = "en-us") -> str:
+    """Return how ``text`` is pronounced, in the International Phonetic Alphabet; punctuation is lost.
+
+    Args:
+        text: one clause or several.
+        voice: a language or accent of `voices`.
+
+    Raises:
+        UserError: if the wheel is not installed, or the voice does not exist.
+    """
+    with _lock:
+        library = _library()
+        _check_names(EspeakVoice(voice))
+        if library.handle.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise RuntimeError(f"eSpeak NG could not load its voice {voice}")
+        translate = library.handle.espeak_TextToPhonemes
+        translate.restype = ctypes.c_char_p
+        rest = ctypes.c_char_p(text.encode())
+        clauses: list[bytes] = []
+        while rest.value:  # the library moves the pointer past each clause, and to null at the end
+            clauses.append(translate(ctypes.byref(rest), _TEXT_IS_UTF8, _IPA) or b"")
+    return " ".join(b" ".join(clauses).decode().split())
 
 
 def synthesize_all(utterances: Sequence[tuple[str, EspeakVoice]]) -> Iterator[tuple[np.ndarray, int]]:

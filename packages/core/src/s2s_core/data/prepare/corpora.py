@@ -105,19 +105,22 @@ def read_an4(source: Path) -> Iterator[Row | Rejected]:
         yield replace(row, speaker=row.audio.parent.name) if isinstance(row, Row) else row
 
 
-def hold_out(rows: Iterable[Row | Rejected], share: float, whole_speakers: bool = True) -> list[Row | Rejected]:
-    """Move about ``share`` of the ``train`` rows to ``validation``.
+def hold_out(
+    rows: Iterable[Row | Rejected], share: float, whole_speakers: bool = True, split: str = "validation"
+) -> list[Row | Rejected]:
+    """Move about ``share`` of the ``train`` rows to another split.
 
-    Which ones depends on the names alone. Nothing moves where there are validation rows already.
+    Which ones depends on the names alone. Nothing moves where there are rows of that split already.
 
     Args:
         rows: of the corpus.
         share: in [0, 1).
         whole_speakers: a speaker moves with all utterances, where three or more are known; otherwise single utterances.
+        split: where they go.
     """
     rows = list(rows)
     train = [row for row in rows if isinstance(row, Row) and row.split == "train"]
-    if not share or any(isinstance(row, Row) and row.split == "validation" for row in rows):
+    if not share or any(isinstance(row, Row) and row.split == split for row in rows):
         return rows
     sizes = Counter(row.speaker for row in train if row.speaker)
     by_speaker = whole_speakers and len(sizes) >= 3
@@ -130,7 +133,7 @@ def hold_out(rows: Iterable[Row | Rejected], share: float, whole_speakers: bool 
             break
         moved.add(str(name))
     return [
-        replace(row, split="validation")
+        replace(row, split=split)
         if isinstance(row, Row) and row.split == "train" and (row.speaker if by_speaker else row.id) in moved
         else row
         for row in rows
