@@ -1,0 +1,23 @@
+"""The verbs of synthesis on the command line."""
+
+from __future__ import annotations
+
+from s2s_core.cli.main import task_main
+from s2s_core.cli.tasks import Command, TaskInfo
+
+TASK = TaskInfo(
+    name="tts",
+    package="s2s_tts",
+    summary="Speech synthesis: text to recordings",
+    model="s2s_tts.task:TextToSpeech",
+    data="s2s_tts.data:SpeechSynthesisData",
+    commands={
+        "prepare": Command("a corpus to manifests", "s2s_tts.cli.prepare:main"),
+        "synthesize": Command("text to recordings with a trained checkpoint", "s2s_tts.cli.synthesize:main"),
+    },
+)
+
+
+def main() -> int:
+    """The console script ``s2s-tts``."""
+    return task_main("tts", "s2s-tts")

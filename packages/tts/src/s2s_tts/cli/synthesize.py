@@ -1,0 +1,175 @@
+"""``lightning run tts synthesize``: text to recordings, a file a text."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s2s_core.cli.arguments import VerbParser
+from s2s_core.errors import UserError
+
+if TYPE_CHECKING:
+    from s2s_tts.synthesize import Speech, Synthesizer
+
+STANDARD_INPUT = "-"
+SUFFIXES = (".wav", ".flac")
+
+EPILOG = """\
+TEXTS are spoken as they stand; - and --file read one text a line, from standard input or a file. With --output
+FILE.wav or FILE.flac all texts become one recording; with a folder each becomes FOLDER/00001.wav, and so on. Long
+texts are split at sentences and joined. What the model cannot bring to an end is named on standard error, the others
+go on, and the exit status is 1.
+
+formats: text  FILE<TAB>TEXT
+         json  an object a line: path, text, duration_s, sentences with start_s, end_s and attempts
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Speak what the arguments name; returns the exit status."""
+    options = _parser().parse_args(argv)
+    texts = list(_texts(options))
+    if not texts:
+        raise UserError("nothing to say: give texts, --file FILE or - for standard input")
+    one_file = options.output.suffix.lower() in SUFFIXES
+    _check_output(options.output, one_file)
+    from s2s_tts.synthesize import Synthesizer  # torch takes seconds to import, --help should not
+
+    vocoder = "checkpoint" if options.vocoder is None else options.vocoder
+    synthesizer = Synthesizer.load(options.checkpoint, _device(options.device), vocoder, options.precision)
+    return _speak(synthesizer, texts, options, one_file)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = VerbParser(
+        prog="lightning run tts synthesize",
+        description="Text to recordings with a trained checkpoint.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("texts", nargs="*", metavar="TEXTS", help="what to say; - reads standard input, one text a line")
+    add("--file", type=Path, metavar="FILE", help="read texts from a file, one a line")
+    add("--checkpoint", required=True, type=Path, metavar="PATH", help="as `fit` wrote it")
+    add("--output", type=Path, default=Path("speech.wav"), metavar="PATH", help="a file or folder (%(default)s)")
+    add("--audio-format", choices=["wav", "flac"], default="wav", help="of files in a folder (default: %(default)s)")
+    add("--speaker", metavar="NAME", help="whose voice, where the model knows several")
+    add("--style-from", type=Path, metavar="FILE", help="a recording to be imitated, where the model takes styles")
+    add("--vocoder", metavar="NAME", help="griffin-lim, or a vocoder's checkpoint (default: the checkpoint's own)")
+    add("--seed", type=int, default=0, metavar="N", help="other seeds, other renderings (default: %(default)s)")
+    add("--batch-size", type=_positive, default=16, metavar="N", help="sentences at once (default: %(default)s)")
+    add("--format", choices=["text", "json"], default="text", help="of the lines printed (default: %(default)s)")
+    add("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def _texts(options: argparse.Namespace) -> Iterator[str]:
+    for text in options.texts:
+        if text == STANDARD_INPUT:
+            yield from _lines(sys.stdin.buffer.read(), "standard input")
+        elif text.strip():
+            yield text
+        else:
+            raise UserError("nothing to say in an empty text")
+    if options.file is not None:
+        try:
+            content = options.file.read_bytes()
+        except OSError as error:
+            raise UserError(f"--file {options.file}: {error.strerror}") from None
+        if not content.strip():
+            raise UserError(f"--file {options.file}: the file is empty")
+        yield from _lines(content, str(options.file))
+
+
+def _lines(content: bytes, name: str) -> Iterator[str]:
+    for number, line in enumerate(content.splitlines(), start=1):
+        try:
+            text = line.decode("utf-8-sig").strip()
+        except UnicodeDecodeError as error:
+            raise UserError(f"{name}:{number}: not UTF-8 ({error.reason} at byte {error.start})") from None
+        if text:
+            yield text
+
+
+def _check_output(path: Path, one_file: bool) -> None:
+    if one_file and not path.parent.is_dir():
+        raise UserError(f"--output {path}: no folder '{path.parent}'")
+    if one_file and path.is_dir():
+        raise UserError(f"--output {path}: is a folder, expected a file")
+    if not one_file:
+        if path.suffix and not path.is_dir():
+            raise UserError(f"--output {path}: expected a folder, or a file that ends in {' or '.join(SUFFIXES)}")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"--output {path}: {error.strerror}") from None
+
+
+def _device(name: str) -> str:
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+def _speak(synthesizer: Synthesizer, texts: list[str], options: argparse.Namespace, one_file: bool) -> int:
+    import numpy as np
+
+    began, failures, spoken_s = time.monotonic(), 0, 0.0
+    spoken: list[Speech] = []
+    results = synthesizer.synthesize_each(texts, options.speaker, options.style_from, options.seed, options.batch_size)
+    for number, result in enumerate(results, start=1):
+        if isinstance(result, UserError):
+            failures += 1
+            print(f"error: text {number}: {result}", file=sys.stderr)
+            continue
+        spoken_s += result.duration_s
+        path = options.output if one_file else options.output / f"{number:05d}.{options.audio_format}"
+        if one_file:
+            spoken.append(result)
+        else:
+            _write(path, result.audio, result.sample_rate_hz)
+        print(_line(path, result, options.format), flush=True)
+    if spoken:
+        _write(options.output, np.concatenate([speech.audio for speech in spoken]), synthesizer.sample_rate_hz)
+    elapsed_s = time.monotonic() - began
+    failed = f", {failures} failed" if failures else ""
+    noun = "text" if len(texts) == 1 else "texts"
+    speed = f"{spoken_s / max(elapsed_s, 1e-9):.1f}x real time"
+    print(f"{len(texts)} {noun}{failed}, {spoken_s:.1f} s of speech in {elapsed_s:.1f} s: {speed}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _write(path: Path, audio: Any, sample_rate_hz: int) -> None:
+    import soundfile
+
+    # a file of the right name is always whole
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        soundfile.write(partial, audio, sample_rate_hz, format=path.suffix[1:].upper(), subtype="PCM_16")
+        partial.replace(path)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise UserError(f"--output {path}: cannot be written ({error})") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _line(path: Path, speech: Speech, kind: str) -> str:
+    if kind == "text":
+        return f"{path}\t{speech.text}"
+    sentences = [
+        {"text": s.text, "start_s": s.start_s, "end_s": s.end_s, "attempts": s.attempts} for s in speech.sentences
+    ]
+    row = {"path": str(path), "text": speech.text, "duration_s": round(speech.duration_s, 3), "sentences": sentences}
+    return json.dumps(row, ensure_ascii=False)

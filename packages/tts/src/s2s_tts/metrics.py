@@ -1,0 +1,87 @@
+"""How well a synthesiser follows its text, ends it, and sounds like the recording."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from s2s_core.nn.mask import length_mask
+from s2s_tts.interfaces import Prediction
+
+STOP_TOLERANCE = 2
+"""Steps by which a stop may miss the true end and still count."""
+_CEPSTRA = 13
+_DECIBELS = 10 * math.sqrt(2) / math.log(10)
+
+
+def alignment_measures(prediction: Prediction, token_lengths: Tensor) -> dict[str, Tensor]:
+    """Measure alignments ``(batch, steps, tokens)``: each ``(batch,)``, 1 is best.
+
+    Returns:
+        ``diagonality``: the correlation of a step's place with the place that it attends to on average. ``focus``: the
+        mean of steps' largest weights (Ren et al. 2019, section 3.3). ``coverage``: the share of tokens to which some
+        step gives more weight than an equal share of its attention.
+    """
+    weights = prediction.alignments.float()
+    steps, tokens = weights.shape[1:]
+    lengths = prediction.step_lengths
+    real = length_mask(lengths, steps)
+    weights = weights.masked_fill(~real[..., None], 0.0)
+    places = torch.arange(tokens, device=weights.device, dtype=torch.float32)
+    times = torch.arange(steps, device=weights.device, dtype=torch.float32).expand(len(weights), -1)
+    heard = weights.amax(1) > 1 / token_lengths[:, None].clamp(min=2)
+    said = length_mask(token_lengths, tokens)
+    return {
+        "diagonality": _correlation(times, weights @ places, real),
+        "focus": (weights.amax(2) * real).sum(1) / lengths,
+        "coverage": (heard & said).sum(1) / token_lengths,
+    }
+
+
+def _correlation(x: Tensor, y: Tensor, real: Tensor) -> Tensor:
+    count = real.sum(1, keepdim=True).clamp(min=1)
+    x, y = ((z - (z * real).sum(1, keepdim=True) / count) * real for z in (x, y))
+    return (x * y).sum(1) / (x.square().sum(1) * y.square().sum(1)).sqrt().clamp(min=1e-8)
+
+
+def stops_right(prediction: Prediction) -> Tensor:
+    """``(batch,)`` bool: whether, under teacher forcing, the first stop comes within two steps of the true end."""
+    stops = prediction.stop_logits > 0
+    stops &= length_mask(prediction.step_lengths, stops.shape[1])
+    first = torch.where(stops.any(1), stops.int().argmax(1), torch.iinfo(torch.int64).max // 2)
+    return (first - (prediction.step_lengths - 1)).abs() <= STOP_TOLERANCE
+
+
+def mel_cepstral_distortion(made: Tensor, true: Tensor) -> float:
+    """Distance in dB of two log-mel spectrograms ``(frames, bands)`` of any lengths, frames matched by time warping.
+
+    ``10 sqrt(2) / ln 10`` times the Euclidean distance of cepstra 1 to 13 (Kubichek 1993), the zeroth, loudness, left
+    out, averaged over the cheapest path of matches (Battenberg et al. 2020, section 4.1). The cepstra are of the mel
+    spectrogram's own bands, so figures of other analyses are not comparable.
+    """
+    a, b = _cepstra(made), _cepstra(true)
+    return _warped_mean(_DECIBELS * torch.cdist(a[None], b[None])[0].numpy())
+
+
+def _cepstra(mel: Tensor) -> Tensor:
+    bands = mel.shape[1]
+    angles = torch.arange(1, _CEPSTRA + 1)[:, None] * (torch.arange(bands) + 0.5) * (math.pi / bands)
+    basis = math.sqrt(2 / bands) * angles.cos()  # orthonormal
+    return mel.double().cpu() @ basis.double().T
+
+
+def _warped_mean(distance: np.ndarray) -> float:
+    """The mean of the entries along the path from corner to corner with the smallest sum."""
+    rows, columns = distance.shape
+    total = np.full((rows + 1, columns + 1), np.inf)
+    count = np.zeros((rows + 1, columns + 1))
+    total[0, 0] = 0.0
+    for i in range(1, rows + 1):
+        for j in range(1, columns + 1):
+            best = min(((i - 1, j - 1), (i - 1, j), (i, j - 1)), key=lambda place: total[place])
+            total[i, j] = total[best] + distance[i - 1, j - 1]
+            count[i, j] = count[best] + 1
+    return float(total[rows, columns] / count[rows, columns])

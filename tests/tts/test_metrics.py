@@ -1,0 +1,56 @@
+"""Measures of alignments, stops and spectra, on cases whose answer is known."""
+
+import math
+
+import pytest
+import torch
+
+from s2s_tts.interfaces import Prediction, Spectrogram
+from s2s_tts.metrics import alignment_measures, mel_cepstral_distortion, stops_right
+
+
+def prediction(alignments, stops=None, lengths=None):
+    steps = alignments.shape[1]
+    lengths = torch.full((len(alignments),), steps) if lengths is None else torch.tensor(lengths)
+    stops = torch.zeros(alignments.shape[:2]) if stops is None else torch.tensor(stops)
+    mel = torch.zeros(len(alignments), steps, 4)
+    return Prediction(mel, Spectrogram(mel, lengths), stops, alignments, lengths > 0)
+
+
+def test_a_diagonal_is_perfect_and_its_mirror_is_not():
+    eye = torch.eye(5)[None]
+    measures = alignment_measures(prediction(torch.cat((eye, eye.flip(2)))), torch.tensor([5, 5]))
+    assert measures["diagonality"].tolist() == pytest.approx([1.0, -1.0])
+    assert measures["focus"].tolist() == [1.0, 1.0]
+    assert measures["coverage"].tolist() == [1.0, 1.0]
+
+
+def test_padding_does_not_count_and_gaps_do():
+    alignments = torch.zeros(1, 6, 8)
+    alignments[0, :4, 0] = 0.5
+    alignments[0, :4, 2] = 0.5
+    alignments[0, 4:] = torch.rand(2, 8)
+    measures = alignment_measures(prediction(alignments, lengths=[4]), torch.tensor([4]))
+    assert float(measures["coverage"]) == 0.5
+    assert float(measures["focus"]) == 0.5
+
+
+def test_stops_must_be_near_the_end():
+    stops = [[-1.0] * 8 for _ in range(4)]
+    stops[0][5] = 1.0  # the last of 6
+    stops[1][2] = stops[1][5] = 1.0  # three early
+    stops[2][6] = 1.0  # after the end
+    alignments = torch.zeros(4, 8, 2)
+    assert stops_right(prediction(alignments, stops, [6, 6, 6, 6])).tolist() == [True, False, False, False]
+
+
+def test_distortion_by_hand_and_over_time_warping():
+    bands = torch.arange(20) + 0.5
+    cosine = torch.cos(math.pi * 3 * bands / 20)  # cepstrum 3 alone, of size sqrt(20 / 2)
+    true = torch.randn(12, 20, generator=torch.Generator().manual_seed(0))
+    made = true + 0.1 * cosine
+    expected = 10 * math.sqrt(2) / math.log(10) * 0.1 * math.sqrt(10)
+    straight = float(mel_cepstral_distortion(made, true))
+    assert straight == pytest.approx(expected, rel=1e-4)
+    assert mel_cepstral_distortion(true.repeat_interleave(2, 0), true) == pytest.approx(0.0, abs=1e-6)
+    assert mel_cepstral_distortion(true + 5.0, true) == pytest.approx(0.0, abs=1e-4)  # louder only
