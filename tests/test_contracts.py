@@ -16,7 +16,7 @@ from s2s_core.part import Part
 FRAMES = [41, 64, 23, 50, 2]
 SECONDS = [0.31, 0.5, 0.12, 0.4]
 LABELS = 6
-OWN_CONTRACTS = {"s2s_commands", "s2s_nmt", "s2s_tts"}
+OWN_CONTRACTS = {"s2s_commands", "s2s_nmt"}
 """Packages whose parts take tokens or pictures, not frames: ``tests/PACKAGE/test_interfaces.py`` checks those."""
 
 
@@ -55,10 +55,12 @@ def inputs_of(module):
 
 ENCODERS = list(cases(found("Encoder")))
 FEATURES = list(cases(features()))
-RECOGNISERS = list(cases(found("Decoder")))
-DECODERS = list(cases(found("FrameDecoder")))
-LOSSES = list(cases(cls for cls in found("Loss") if cls.takes == "frames"))
-"""Decoders and losses of whole sequences have values of their own to be checked: see the tests beside them."""
+SEARCHING = {cls for cls in found("Decoder") if not hasattr(cls, "greedy")}
+"""Decoders whose labels depend on one another."""
+DECODERS = list(cases(cls for cls in found("Decoder") if cls not in SEARCHING))
+SEARCHERS = list(cases(cls for cls in found("Decoder") if cls in SEARCHING))
+LOSSES = list(cases(cls for cls in found("Loss") if getattr(cls, "takes", "frames") == "frames"))
+"""Those of the other decoders are checked where their scores are made: ``tests/asr/losses``."""
 
 SEQUENCE_CHECKS = [
     testing.check_batch_invariance,
@@ -77,6 +79,7 @@ def test_every_kind_was_found():
     assert ENCODERS
     assert FEATURES
     assert DECODERS
+    assert SEARCHERS
     assert LOSSES
 
 
@@ -96,26 +99,6 @@ def layout(request, monkeypatch):
 def test_encoder(cls, index, check):
     module = build(cls, index)
     check(module, inputs_of(module))
-
-
-STREAMING = [case for case in ENCODERS if hasattr(case.values[0], "stream")]
-
-
-@pytest.mark.usefixtures("layout")
-@pytest.mark.parametrize(("cls", "index"), STREAMING)
-def test_stream(cls, index):
-    module = build(cls, index)
-    if module.stream() is not None:
-        testing.check_stream(module, inputs_of(module))
-    else:  # what a frame's encoding owes to the last one cannot be known before
-        (frames,) = testing.draw_sequences([40], module.in_features)
-        frames = frames[None].requires_grad_()
-        module.eval()(frames, torch.tensor([40]))[0][0, 0].square().sum().backward()
-        assert frames.grad[0, -1].any(), "an encoder that does not see the end can stream"
-
-
-def test_some_encoders_stream():
-    assert sum(build(*case.values).stream() is not None for case in STREAMING) >= 5
 
 
 class OnDevice(torch.nn.Module):
@@ -162,17 +145,10 @@ def test_decoder(cls, index):
     testing.check_decoder(module, testing.draw_sequences(FRAMES, module.in_features))
 
 
-@pytest.mark.parametrize(("cls", "index"), RECOGNISERS)
-@torch.no_grad()
-def test_what_is_recognised_does_not_depend_on_the_batch(cls, index):
-    module = build(cls, index).eval()
-    sequences = testing.draw_sequences(FRAMES, module.in_features)
-
-    def recognised(chosen):
-        encodings, lengths = testing.pad(chosen)
-        return module.recognise(module(encodings, lengths), lengths)
-
-    assert recognised(sequences) == [recognised([sequence])[0] for sequence in sequences]
+@pytest.mark.parametrize(("cls", "index"), SEARCHERS)
+def test_searching_decoder(cls, index):
+    module = build(cls, index)
+    testing.check_recognition(module, testing.draw_sequences(FRAMES, module.in_features))
 
 
 @pytest.mark.parametrize(("cls", "index"), LOSSES)

@@ -87,6 +87,7 @@ class BeamSearch(Part):
         end_token: int,
         prefixes: Sequence[Sequence[int]] | None = None,
         banned: Sequence[int] = (),
+        normalise: bool = True,
     ) -> list[list[Hypothesis]]:
         """Return up to ``nbest`` hypotheses of each sentence, the best first.
 
@@ -99,6 +100,8 @@ class BeamSearch(Part):
             end_token: what ends a sequence.
             prefixes: what each sentence's hypotheses must begin with; their probability counts.
             banned: tokens that may not come outside a prefix, as padding.
+            normalise: whether the stepper's logits are made log probabilities; not where it gives a weighted sum of
+                several models' log probabilities (see `s2s_core.decoding.fusion`), which is none above 0 as it is.
 
         Raises:
             ValueError: if a prefix is not made of tokens.
@@ -107,7 +110,7 @@ class BeamSearch(Part):
         check_prefixes(prefixes, len(source_lengths), stepper.vocab_size, end_token)
         if len(source_lengths) == 0:
             return []
-        beams = _Beams(self, source_lengths, start_token, end_token, prefixes, banned)
+        beams = _Beams(self, source_lengths, start_token, end_token, prefixes, banned, normalise)
         state = state.expand(self.beam_width)
         while True:
             logits, state = stepper.step(beams.last_tokens, state)
@@ -142,8 +145,9 @@ class _Beams:
         end_token: int,
         prefixes: Sequence[Sequence[int]] | None,
         banned: Sequence[int],
+        normalise: bool,
     ) -> None:
-        self.search, self.width = search, search.beam_width
+        self.search, self.width, self.normalise = search, search.beam_width, normalise
         self.end_token, self.prefixes, self.banned = end_token, prefixes, banned
         self.source_lengths, self.lengths = source_lengths, source_lengths.tolist()
         self.limits = search.constraints.limits(source_lengths, prefixes)
@@ -193,7 +197,7 @@ class _Beams:
 
     def _candidates(self, logits: Tensor) -> _Candidates:
         width, step = self.width, self.history.size(1)
-        normalisers = log_normalisers(logits)
+        normalisers = log_normalisers(logits) if self.normalise else torch.zeros(len(logits), device=logits.device)
         forced = next_of_prefixes(self.prefixes, self.sentences, step, logits.device)
         forced = None if forced is None else forced.repeat_interleave(width)
         self.search.constraints.apply(logits, self.history, self.end_token, self.banned, forced)

@@ -190,6 +190,31 @@ def check_decoder(decoder: Any, sequences: Sequence[Tensor]) -> None:
     assert all(0 <= label < decoder.vocab_size for ids in labels for label in ids), f"labels outside 0..: {labels}"
 
 
+def check_recognition(decoder: Any, sequences: Sequence[Tensor]) -> None:
+    """The labels that a decoder's search finds, and where, depend neither on batch-mates nor on padding."""
+    disturb(decoder).eval()
+
+    def found(rows: Sequence[int], filler: float = 0.0, extra: int = 0) -> list[tuple[list[int], list[Any]]]:
+        encodings, lengths = pad([sequences[i] for i in rows], filler, extra)
+        seen = decoder(encodings, lengths)
+        spans = decoder.spans(seen, lengths, [slice(0, None)] * len(rows))
+        return list(zip(decoder.recognise(seen, lengths), spans, strict=True))
+
+    with torch.no_grad():
+        alone = [found([row])[0] for row in range(len(sequences))]
+        for name, rows, filler, extra in _batches(len(sequences)):
+            for row, (labels, spans) in zip(rows, found(rows, filler, extra), strict=True):
+                assert labels == alone[row][0], (
+                    f"labels of sequence {row} in a batch {name}: {labels}, not {alone[row][0]}"
+                )
+                places = [span[:3] for span in spans]
+                assert places == [span[:3] for span in alone[row][1]], f"places in sequence {row} in a batch {name}"
+    for sequence, (labels, spans) in zip(sequences, alone, strict=True):
+        assert all(0 <= label < decoder.vocab_size for label in labels), f"labels outside 0..: {labels}"
+        assert [span[0] for span in spans] == labels, f"places of {[span[0] for span in spans]}, found {labels}"
+        assert all(0 <= span[1] < span[2] <= len(sequence) for span in spans), f"places outside the sequence: {spans}"
+
+
 def check_loss(loss: Callable[..., Any], logits: Sequence[Tensor], tokens: Sequence[Tensor]) -> None:
     """A batch's total and weight are the sums of its rows', padding gets neither loss nor gradient, all in float32.
 

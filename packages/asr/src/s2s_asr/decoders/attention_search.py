@@ -1,0 +1,137 @@
+"""The most probable text of a decoder that attends, with the say of CTC and of language models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from s2s_core.decoding.beam_search import BeamSearch
+from s2s_core.decoding.ctc_prefix import CtcPrefix
+from s2s_core.decoding.fusion import Fused, FusedState, ScorerStepper
+from s2s_core.decoding.hypothesis import Hypothesis
+from s2s_core.decoding.scoring import SequenceScorer
+from s2s_core.decoding.state import DecodingState, Stepper
+from s2s_core.errors import UserError
+from s2s_core.part import Part
+from s2s_core.text.tokenizers import Tokenizer
+
+if TYPE_CHECKING:
+    from s2s_asr.decoders.attention import AttentionDecoder, Listened
+
+
+class LanguageModel(NamedTuple):
+    """A language model that takes part in a search."""
+
+    scorer: SequenceScorer
+    ids: list[int]
+    """Its token for each label of the decoder, and for the end."""
+    weight: float
+
+
+class AttentionSearch(Part):
+    """Beam search over the next labels, `s2s_core.decoding.beam_search.BeamSearch`, ranked by
+
+        (1 - ctc_weight) * log P_attention + ctc_weight * log P_ctc + weight * log P_language
+
+    label by label: joint decoding in one pass (Watanabe et al. 2017, https://doi.org/10.1109/JSTSP.2017.2763455,
+    section III.C) and shallow fusion (Gulcehre et al. 2015, https://arxiv.org/abs/1503.03535, section 4.1).
+
+    Args:
+        beam_width: open hypotheses an utterance.
+        nbest: texts to return for each, at most ``beam_width``.
+        ctc_weight: 0 to 1; above 0 only in a `JointDecoder`.
+        length_penalty, coverage_penalty: see `BeamSearch`.
+        labels_per_frame: a text has at most so many labels, the end among them, for each of its frames.
+
+    Raises:
+        ValueError: if an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        beam_width: int = 4,
+        nbest: int = 1,
+        ctc_weight: float = 0.0,
+        length_penalty: float = 0.0,
+        coverage_penalty: float = 0.0,
+        labels_per_frame: float = 1.0,
+    ) -> None:
+        if not 0 <= ctc_weight <= 1:
+            raise ValueError(f"ctc_weight must be 0 to 1, got {ctc_weight}")
+        if not labels_per_frame > 0:
+            raise ValueError(f"labels_per_frame must be positive, got {labels_per_frame}")
+        self.ctc_weight = ctc_weight
+        self.beam = BeamSearch(
+            beam_width, length_penalty, coverage_penalty, nbest, max_length_ratio=labels_per_frame, max_length_extra=0
+        )
+        self.language_models: list[LanguageModel] = []
+
+    def fuse(self, scorer: SequenceScorer, tokenizer: Tokenizer, weight: float) -> None:
+        """Let a language model take part from now on.
+
+        Raises:
+            UserError: if a label of the tokenizer is not one token of the language model.
+            ValueError: if the weight is negative.
+        """
+        if weight < 0:
+            raise ValueError(f"the weight of a language model must not be negative, got {weight}")
+        ids = []
+        for label in range(tokenizer.vocab_size):
+            text = tokenizer.decode([label])
+            found = list(scorer.encode(text))
+            if len(found) != 1:
+                raise UserError(
+                    f"the language model has {len(found)} tokens for {text!r}, expected one for each of the "
+                    "recogniser's labels"
+                )
+            ids.append(found[0])
+        self.language_models.append(LanguageModel(scorer, [*ids, scorer.end_id], weight))
+
+    def texts(
+        self, decoder: AttentionDecoder, seen: Listened, lengths: Tensor, ctc_logits: Tensor | None = None
+    ) -> list[list[int]]:
+        """The best text of each utterance."""
+        found = self(decoder, seen, lengths, ctc_logits)
+        return [hypotheses[0].tokens if hypotheses else [] for hypotheses in found]
+
+    @torch.inference_mode()
+    def __call__(
+        self, decoder: AttentionDecoder, seen: Listened, lengths: Tensor, ctc_logits: Tensor | None = None
+    ) -> list[list[Hypothesis]]:
+        """Return up to ``nbest`` hypotheses of each utterance, the best first.
+
+        Args:
+            decoder: the model.
+            seen: the encodings, as its `forward` returns them.
+            lengths: ``(batch,)`` frames.
+            ctc_logits: ``(batch, time, labels + 1)``, blank last; needed if CTC has weight.
+        """
+        steppers: list[Stepper] = [_LogProbs(decoder)]
+        states: list[DecodingState] = [decoder.start(seen)]
+        weights = [1.0 - self.ctc_weight]
+        if self.ctc_weight:
+            assert ctc_logits is not None
+            ctc = CtcPrefix(decoder.vocab_size)
+            steppers.append(ctc)
+            states.append(ctc.start(ctc_logits, lengths))
+            weights.append(self.ctc_weight)
+        for model in self.language_models:
+            steppers.append(ScorerStepper(model.scorer, torch.tensor(model.ids, device=lengths.device), decoder.end))
+            states.append(model.scorer.start(len(lengths)))
+            weights.append(model.weight)
+        fused = Fused(steppers, weights)
+        return self.beam(fused, FusedState(states), lengths, decoder.end, decoder.end, normalise=False)
+
+
+class _LogProbs:
+    """A decoder's log probabilities."""
+
+    def __init__(self, decoder: AttentionDecoder) -> None:
+        self.decoder = decoder
+        self.vocab_size = decoder.vocab_size + 1
+
+    def step(self, tokens: Tensor, state: DecodingState) -> tuple[Tensor, DecodingState]:
+        logits, state = self.decoder.step(tokens, state)
+        return (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1), state
