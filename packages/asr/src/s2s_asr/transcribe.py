@@ -21,6 +21,7 @@ from s2s_core.audio.measures import Measures, measure
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
+    from s2s_asr.streaming import StreamOptions, StreamResult
     from s2s_asr.task import SpeechToText
 
 Precision = Literal["32-true", "bf16"]
@@ -150,6 +151,21 @@ class Transcriber:
                 if progress is not None:
                     progress(sum(piece.new_samples for piece in batch) / self.sample_rate_hz)
             yield from (self._result(job) for job in group)
+
+    def stream(self, source: Source, options: StreamOptions | None = None) -> Iterator[StreamResult]:
+        """Yield a recording's words as a stream would find them, partial and final: see `StreamingTranscriber`.
+
+        Raises:
+            UserError: if the source cannot be read, or the model cannot stream as the options want.
+        """
+        from s2s_asr.streaming import StreamingTranscriber, stream_blocks
+
+        job = self._open(0, source)
+        if job.recording is None:
+            assert job.error is not None
+            raise job.error
+        stream = StreamingTranscriber(self, options)
+        return stream_blocks(stream, job.recording.blocks(self.sample_rate_hz))
 
     def _open(self, index: int, source: Source) -> _Job:
         try:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from s2s_asr.cli.options import device_of, not_negative, positive
 from s2s_core.cli.arguments import VerbParser
 from s2s_core.errors import UserError
 
@@ -41,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     from s2s_asr.sources import find_sources  # torch takes seconds to import, --help should not
     from s2s_asr.transcribe import Transcriber
 
-    transcriber = Transcriber.load(options.checkpoint, _device(options.device), options.precision)
+    transcriber = Transcriber.load(options.checkpoint, device_of(options.device), options.precision)
     sources = find_sources(options.files, transcriber.sample_rate_hz)
     with ExitStack() as stack:
         output = stack.enter_context(_opened(options.output)) if options.output else sys.stdout
@@ -62,33 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--output", type=Path, metavar="FILE", help="where to write them (default: standard output)")
     add("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
     add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
-    add("--batch-seconds", type=_positive, default=120.0, metavar="S", help="audio at once (default: %(default)g)")
-    add("--chunk-s", type=_not_negative, default=30.0, metavar="S", help="cut what is longer, 0: never (%(default)g)")
-    add("--overlap-s", type=_not_negative, default=4.0, metavar="S", help="chunks share this (default: %(default)g)")
+    add("--batch-seconds", type=positive, default=120.0, metavar="S", help="audio at once (default: %(default)g)")
+    add("--chunk-s", type=not_negative, default=30.0, metavar="S", help="cut what is longer, 0: never (%(default)g)")
+    add("--overlap-s", type=not_negative, default=4.0, metavar="S", help="chunks share this (default: %(default)g)")
     return parser
-
-
-def _positive(text: str) -> float:
-    number = _not_negative(text)
-    if number == 0:
-        raise argparse.ArgumentTypeError("expected seconds above 0, got 0")
-    return number
-
-
-def _not_negative(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected seconds, got {text!r}")
-    return number
-
-
-def _device(name: str) -> str:
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 
 def _opened(path: Path) -> TextIO:
