@@ -25,6 +25,8 @@ class NamedSource(NamedTuple):
     """A path, or a stretch of a recording that a manifest describes."""
     reference: str | None = None
     """What was said, where a manifest knows."""
+    where: str = ""
+    """The manifest and the row in it, if it comes from one."""
 
 
 def find_sources(arguments: Sequence[str], sample_rate_hz: int) -> list[NamedSource]:
@@ -84,15 +86,18 @@ def _csv(path: Path) -> list[NamedSource]:
         line = 2 + next(i for i, row in enumerate(rows) if not row.get(CSV_AUDIO))
         raise UserError(f"{path}:{line}: expected a file name in a column {CSV_AUDIO}")
     files = [str(path.parent / row[CSV_AUDIO]) for row in rows]
-    return [NamedSource(file, file, row.get(CSV_TEXT) or None) for file, row in zip(files, rows, strict=True)]
+    return [
+        NamedSource(file, file, row.get(CSV_TEXT) or None, f"{path}:{line}")
+        for line, (file, row) in enumerate(zip(files, rows, strict=True), start=2)
+    ]
 
 
 def _cuts(path: Path, sample_rate_hz: int) -> list[NamedSource]:
     table = CutTable.load([path])
-    return [_cut(table, index, sample_rate_hz) for index in range(len(table))]
+    return [_cut(path, table, index, sample_rate_hz) for index in range(len(table))]
 
 
-def _cut(table: CutTable, index: int, sample_rate_hz: int) -> NamedSource:
+def _cut(path: Path, table: CutTable, index: int, sample_rate_hz: int) -> NamedSource:
     info = table.info(index)
     recording = Recording(
         name=info.id,
@@ -100,4 +105,4 @@ def _cut(table: CutTable, index: int, sample_rate_hz: int) -> NamedSource:
         duration_s=info.duration_s,
         read=lambda: iter([table.audio(index, sample_rate_hz).numpy()]),
     )
-    return NamedSource(info.id, recording, info.text or None)
+    return NamedSource(info.id, recording, info.text or None, f"{path}:{index + 1}: cut {info.id!r}")

@@ -15,6 +15,7 @@ TASK = TaskInfo(
         "prepare": Command("a corpus to manifests", "s2s_asr.cli.prepare:main"),
         "transcribe": Command("recordings to text with a trained checkpoint", "s2s_asr.cli.transcribe:main"),
         "stream": Command("audio that is still going on to words", "s2s_asr.cli.stream:main"),
+        "align": Command("recordings and their texts to times of words", "s2s_asr.cli.align:main"),
         "quickstart": Command("make speech, train, test and transcribe in minutes", "s2s_asr.cli.quickstart:main"),
     },
 )
