@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from s2s_core.nn import native
 from s2s_core.nn.recurrence import recurrence
-from s2s_core.nn.rnn import Recurrent
+from s2s_core.nn.rnn import STEP, Recurrent
 
 LENGTHS = torch.tensor([3, 7, 5, 1, 7])
 
@@ -111,10 +111,11 @@ def test_bfloat16_is_near_float32(cells, rnn_type, whole_model):
         assert (a.float() - b).norm() < 0.02 * b.norm()
 
 
-def test_compiled_bfloat16_products_are_those_of_rounded_weights():
+def test_compiled_bfloat16_products_are_those_of_rounded_weights(monkeypatch):
     """Exact up to float32 rounding: only the weights are rounded, not the state."""
     if native.native_cells("gru") is None:
         pytest.skip("no C++ compiler here")
+    monkeypatch.setattr(native, "has_tiles", lambda: False)
     torch.manual_seed(0)
     gates, state = torch.randn(9, 3 * 40).bfloat16(), (torch.randn(1, 3, 40),)
     weight, bias = torch.randn(3 * 40, 40), torch.randn(3 * 40)
@@ -123,6 +124,56 @@ def test_compiled_bfloat16_products_are_those_of_rounded_weights():
     wanted, (wanted_end,) = recurrence("gru", [gates.float()], [(rounded, bias)], state, [3, 3, 2, 1])
     assert torch.equal(got, wanted.bfloat16())
     torch.testing.assert_close(end, wanted_end)
+
+
+@pytest.mark.parametrize("rnn_type", ["gru", "lstm"])
+@pytest.mark.parametrize(("rows", "hidden"), [(3, 40), (16, 17), (37, 70)])
+def test_tiles_multiply_rounded_states_and_gradients(rnn_type, rows, hidden):
+    """Against float64 steps in which every operand of a product is rounded to bfloat16."""
+    if not native.has_tiles():
+        pytest.skip("no tiles (AMX) or no C++ compiler here")
+    torch.manual_seed(0)
+    cell = native.GATES[rnn_type]
+    batch_sizes = [rows, rows, rows - 1, 1]
+    leaves = [torch.randn(sum(batch_sizes), cell * hidden), torch.randn(cell * hidden, hidden) / hidden**0.5]
+    leaves += [torch.randn(cell * hidden), *torch.randn(cell - 2, 1, rows, hidden)]
+    results = []
+    for stepwise in (False, True):
+        gates, weight, bias, *state = ((t.double() if stepwise else t.clone()).requires_grad_() for t in leaves)
+        if stepwise:
+            outputs = _steps_with_rounding(rnn_type, gates.bfloat16(), weight, bias, state, batch_sizes)
+        else:
+            outputs, _ = recurrence(rnn_type, [gates.bfloat16()], [(weight, bias)], tuple(state), batch_sizes)
+        outputs.double().square().sum().backward()
+        results.append([outputs, *(t.grad for t in (gates, weight, bias, *state))])
+    for a, b in zip(*results, strict=True):
+        assert (a.double() - b.double()).norm() < 8e-3 * b.double().norm()
+
+
+class _Rounded(torch.autograd.Function):
+    """``x @ weight.T`` of bfloat16 operands in float64, forward and backward."""
+
+    @staticmethod
+    def forward(ctx, x, weight):
+        x, weight = x.bfloat16().double(), weight.bfloat16().double()
+        ctx.save_for_backward(x, weight)
+        return x @ weight.T
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, weight = ctx.saved_tensors
+        grad = grad.bfloat16().double()
+        return grad @ weight, grad.T @ x
+
+
+def _steps_with_rounding(rnn_type, gates, weight, bias, state, batch_sizes):
+    state, outputs = [part[0] for part in state], []
+    for frames in gates.double().split(batch_sizes):
+        rows = tuple(part[: len(frames)] for part in state)
+        after = STEP[rnn_type](frames, _Rounded.apply(rows[0], weight) + bias, rows)
+        outputs.append(after[0])
+        state = [torch.cat((new, old[len(frames) :])) for new, old in zip(after, state, strict=True)]
+    return torch.cat(outputs)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -31,7 +31,7 @@ _WORK = {
     "wavenet_steps": "WaveNet generates",
 }
 
-_INTEGERS = ("steps", "batch", "hidden", "reverse", "bfloat16", "output_stride")
+_INTEGERS = ("steps", "batch", "hidden", "reverse", "products", "output_stride")
 _POINTERS = (
     *("batch_sizes", "offsets", "weight", "previous", "previous_cell", "activations"),
     *("gates", "bias", "outputs", "state", "cell"),
@@ -48,7 +48,8 @@ class _Direction(ctypes.Structure):
 class NativeCells:
     """A layer's steps on threads of their own: each direction has half of torch's, and no lock is held meanwhile.
 
-    For float32; a direction whose weight is bfloat16 multiplies float32 states by bfloat16 weights.
+    For float32. A direction whose weight is bfloat16 multiplies float32 states by bfloat16 weights, or where the
+    processor has tiles (AMX) states and gradients that are rounded to bfloat16, as torch's own layers do.
     """
 
     def __init__(self, library: ctypes.CDLL, cell: str) -> None:
@@ -88,6 +89,7 @@ class _Arguments:
         outputs: Tensor,
         tensors: dict[str, Tensor | None],
     ) -> None:
+        self.products = 0 if one.weight.dtype != torch.bfloat16 else 2 if has_tiles() else 1
         self.tensors = {
             **tensors,
             "batch_sizes": torch.tensor(one.steps.batch_sizes),
@@ -102,7 +104,7 @@ class _Arguments:
             batch=state.size(0),
             hidden=state.size(1),
             reverse=int(one.steps.reverse),
-            bfloat16=int(one.weight.dtype == torch.bfloat16),
+            products=self.products,
             output_stride=outputs.stride(0),
             **{name: tensor.data_ptr() for name, tensor in self.tensors.items() if tensor is not None},
         )
@@ -117,6 +119,13 @@ def native_cells(cell: str) -> NativeCells | None:
     """
     library = load_library()
     return None if library is None else NativeCells(library, cell)
+
+
+@functools.cache
+def has_tiles() -> bool:
+    """Whether the compiled cells multiply bfloat16 in tiles (AMX)."""
+    library = load_library()
+    return library is not None and bool(library.s2s_tiles())
 
 
 @functools.cache
@@ -136,7 +145,8 @@ def _compiled(source: Path) -> Path:
     compiler = os.environ.get("CXX", "c++")
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=COMPILE_SECONDS).stdout
     # a home directory may be shared by machines, and -march=native means another thing on each
-    key = hashlib.sha256(b"\0".join([source.read_bytes(), version, " ".join(FLAGS).encode(), processor().encode()]))
+    texts = [file.read_bytes() for file in (source, *sorted(source.parent.glob("*.h")))]
+    key = hashlib.sha256(b"\0".join([*texts, version, " ".join(FLAGS).encode(), processor().encode()]))
     target = _cache() / f"{source.stem}-{key.hexdigest()[:16]}.so"
     if not target.exists():
         _log.info("compiling %s for this processor, once", source.name)

@@ -21,8 +21,3 @@ def processor() -> str:
 def is_intel() -> bool:
     """Whether it is Intel's, for which MKL is written."""
     return "GenuineIntel" in processor()
-
-
-def has_tiles() -> bool:
-    """Whether it multiplies bfloat16 matrices in tiles (AMX), some eight times faster than float32 ones."""
-    return "amx_bf16" in processor().split()

@@ -4,7 +4,7 @@
 // of one direction's hidden units for the whole sequence: its weights are packed once into the order in which they are
 // read (as bfloat16 on request, which halves the traffic), gates are finished in registers, and threads of a direction
 // meet once a step. Every sum runs in the order of the hidden units, so results depend neither on the number of threads
-// nor on which rows share a batch.
+// nor on which rows share a batch. Where the processor multiplies tiles, bfloat16 weights meet bfloat16 states in those.
 
 #include <algorithm>
 #include <atomic>
@@ -14,6 +14,8 @@
 #include <thread>
 #include <type_traits>
 #include <vector>
+
+#include "tiles.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -33,8 +35,10 @@ typedef uint16_t HalfVec __attribute__((vector_size(32)));
 }  // namespace
 
 // Mirrored by s2s_core.nn.native.
+enum Products : int64_t { kFloat, kHalfWeights, kTiles };
+
 struct Direction {
-    int64_t steps, batch, hidden, reverse, bfloat16, output_stride;
+    int64_t steps, batch, hidden, reverse, products, output_stride;
     const int64_t *batch_sizes, *offsets;
     const float *weight;
     float *previous, *previous_cell, *activations;  // null where no gradient is wanted
@@ -75,13 +79,22 @@ inline Vec widen(const uint16_t *from) {
     return value;
 }
 
-inline void narrow(float value, float *to) { *to = value; }
-
-inline void narrow(float value, uint16_t *to) {
+inline uint16_t half(float value) {
     uint32_t bits;
     std::memcpy(&bits, &value, sizeof bits);
     bool nan = value != value;
-    *to = nan ? 0x7fc0 : static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+    return nan ? 0x7fc0 : static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+
+inline void narrow(float value, float *to) { *to = value; }
+
+inline void narrow(float value, uint16_t *to) { *to = half(value); }
+
+inline HalfVec half(Vec value) {
+    UintVec bits, nan = UintVec{} + 0x7fc0;
+    std::memcpy(&bits, &value, sizeof bits);
+    UintVec rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    return __builtin_convertvector(value != value ? nan : rounded, HalfVec);
 }
 
 // e^x to 2 ulp: 2^n * e^r with |r| <= ln 2 / 2 and Taylor's series to the seventh power. NaN stays NaN.
@@ -210,6 +223,17 @@ inline Vec finish(const Direction &d, const Place &at, Vec, const Vec (&recurren
     return out * hyperbolic_tangent(after);
 }
 
+template <int Gates> inline Vec take_step(const Direction &d, const float *now, float *next, const Place &at, const Vec (&recurrent)[Gates]) {
+    const int64_t hidden = d.hidden;
+    Vec before = load(now + at.row * hidden + at.unit, at.count);
+    Vec after = finish(d, at, before, recurrent);
+    if (d.previous) store(d.previous + at.frame * hidden + at.unit, before, at.count);
+    store(next + at.row * hidden + at.unit, after, at.count);
+    store(d.state + at.row * hidden + at.unit, after, at.count);
+    store(d.outputs + at.frame * d.output_stride + at.unit, after, at.count);
+    return after;
+}
+
 template <int Gates, int Rows, typename Stored>
 void forward_rows(const Direction &d, const Stored *panel, const float *now, float *next, Place at) {
     const int64_t hidden = d.hidden;
@@ -219,14 +243,7 @@ void forward_rows(const Direction &d, const Stored *panel, const float *now, flo
             Vec weights = widen(panel + (k * Gates + gate) * kLanes);
             for (int r = 0; r < Rows; ++r) sums[r][gate] += weights * now[(at.row + r) * hidden + k];
         }
-    for (int r = 0; r < Rows; ++r, ++at.row, ++at.frame) {
-        Vec before = load(now + at.row * hidden + at.unit, at.count);
-        Vec after = finish(d, at, before, sums[r]);
-        if (d.previous) store(d.previous + at.frame * hidden + at.unit, before, at.count);
-        store(next + at.row * hidden + at.unit, after, at.count);
-        store(d.state + at.row * hidden + at.unit, after, at.count);
-        store(d.outputs + at.frame * d.output_stride + at.unit, after, at.count);
-    }
+    for (int r = 0; r < Rows; ++r, ++at.row, ++at.frame) take_step(d, now, next, at, sums[r]);
 }
 
 template <int Gates, typename Stored>
@@ -247,6 +264,52 @@ void forward_slice(const Direction &d, Slice slice, float *now, float *next, Bar
             }
         barrier.wait();
         std::swap(now, next);
+    }
+}
+
+// One block of 32 units and gate after the other, zeros beyond the last unit.
+template <int Gates> std::vector<uint16_t> pack_forward_tiles(const Direction &d, Slice slice) {
+    const int64_t hidden = d.hidden, depth = tiles::padded(hidden), size = depth * kBlock;
+    std::vector<uint16_t> packed((slice.end - slice.begin + kBlock - 1) / kBlock * Gates * size);
+    uint16_t *block = packed.data();
+    for (int64_t unit = slice.begin; unit < slice.end; unit += kBlock)
+        for (int gate = 0; gate < Gates; ++gate, block += size)
+            tiles::pack(block, depth, [&](int64_t k, int64_t column) -> uint32_t {
+                if (unit + column >= hidden || k >= hidden) return 0;
+                const float *row = d.weight + (gate * hidden + unit + column) * hidden;
+                return half(row[k]) | (k + 1 < hidden ? static_cast<uint32_t>(half(row[k + 1])) << 16 : 0);
+            });
+    return packed;
+}
+
+// `halves_now` and `halves_next` are the states in bfloat16, rows `tiles::padded(hidden)` apart.
+template <int Gates>
+void forward_slice_tiles(const Direction &d, Slice slice, float *now, float *next, uint16_t *halves_now,
+                         uint16_t *halves_next, Barrier &barrier) {
+    const std::vector<uint16_t> packed = pack_forward_tiles<Gates>(d, slice);
+    const int64_t depth = tiles::padded(d.hidden);
+    alignas(64) float sums[Gates][kBlock][kBlock];
+    tiles::Session session;
+    for (int64_t turn = 0; turn < d.steps; ++turn) {
+        const int64_t step = step_at(d, turn, false), active = d.batch_sizes[step];
+        const uint16_t *block = packed.data();
+        for (int64_t unit = slice.begin; unit < slice.end; unit += kBlock, block += Gates * depth * kBlock)
+            for (int64_t first = 0; first < active; first += kBlock) {
+                const int64_t rows = std::min(kBlock, active - first);
+                for (int gate = 0; gate < Gates; ++gate)
+                    tiles::product(halves_now + first * depth, rows, block + gate * depth * kBlock, depth, sums[gate][0]);
+                for (int64_t row = first; row < first + rows; ++row)
+                    for (int64_t u = unit; u < std::min(slice.end, unit + kBlock); u += kLanes) {
+                        Vec recurrent[Gates];
+                        for (int gate = 0; gate < Gates; ++gate) recurrent[gate] = widen(&sums[gate][row - first][u - unit]);
+                        const Place at{d.offsets[step] + row, row, u, std::min(kLanes, slice.end - u)};
+                        const HalfVec after = half(take_step(d, now, next, at, recurrent));
+                        std::memcpy(halves_next + row * depth + u, &after, sizeof after);
+                    }
+            }
+        barrier.wait();
+        std::swap(now, next);
+        std::swap(halves_now, halves_next);
     }
 }
 
@@ -346,16 +409,73 @@ template <int Gates, typename Stored> void backward_slice(const Direction &d, Sl
     }
 }
 
+// One block of 32 units after the other.
+template <int Gates> std::vector<uint16_t> pack_backward_tiles(const Direction &d, Slice slice) {
+    const int64_t hidden = d.hidden, outputs = Gates * hidden, depth = tiles::padded(outputs), size = depth * kBlock;
+    std::vector<uint16_t> packed((slice.end - slice.begin + kBlock - 1) / kBlock * size);
+    uint16_t *block = packed.data();
+    for (int64_t unit = slice.begin; unit < slice.end; unit += kBlock, block += size)
+        tiles::pack(block, depth, [&](int64_t k, int64_t column) -> uint32_t {
+            if (unit + column >= hidden || k >= outputs) return 0;
+            const float *at = d.weight + k * hidden + unit + column;
+            return half(at[0]) | (k + 1 < outputs ? static_cast<uint32_t>(half(at[hidden])) << 16 : 0);
+        });
+    return packed;
+}
+
+// `halves` and `others` take turns: a thread may begin a step while another still reads the one before.
+template <int Gates>
+void backward_slice_tiles(const Direction &d, Slice slice, uint16_t *halves, uint16_t *others, Barrier &barrier) {
+    const std::vector<uint16_t> packed = pack_backward_tiles<Gates>(d, slice);
+    const int64_t hidden = d.hidden, depth = tiles::padded(Gates * hidden);
+    alignas(64) float sums[kBlock][kBlock];
+    tiles::Session session;
+    for (int64_t turn = 0; turn < d.steps; ++turn, std::swap(halves, others)) {
+        const int64_t step = step_at(d, turn, true), active = d.batch_sizes[step];
+        for (int64_t row = 0; row < active; ++row)
+            for (int64_t unit = slice.begin; unit < slice.end; unit += kLanes) {
+                const Place at{d.offsets[step] + row, row, unit, std::min(kLanes, slice.end - unit)};
+                gate_gradients(d, at, std::integral_constant<int, Gates>());
+                for (int64_t k = unit; k < Gates * hidden; k += hidden) {
+                    const HalfVec grad = half(load(d.grad_recurrent + at.frame * Gates * hidden + k, at.count));
+                    std::memcpy(halves + row * depth + k, &grad, at.count * sizeof(uint16_t));
+                }
+            }
+        barrier.wait();
+        const uint16_t *block = packed.data();
+        for (int64_t unit = slice.begin; unit < slice.end; unit += kBlock, block += depth * kBlock)
+            for (int64_t first = 0; first < active; first += kBlock) {
+                const int64_t rows = std::min(kBlock, active - first);
+                tiles::product(halves + first * depth, rows, block, depth, sums[0]);
+                for (int64_t row = first; row < first + rows; ++row)
+                    for (int64_t u = unit; u < std::min(slice.end, unit + kBlock); u += kLanes) {
+                        const int64_t count = std::min(kLanes, slice.end - u);
+                        float *grad = d.grad_state + row * hidden + u;
+                        store(grad, load(grad, count) + widen(&sums[row - first][u - unit]), count);
+                    }
+            }
+    }
+}
+
 // ---- all directions -------------------------------------------------------------------------------------------------
 
 struct Team {
-    Team(const Direction &d, int members) : members(members), barrier(members) {
+    Team(const Direction &d, int64_t outputs, int members) : members(members), barrier(members) {
         // the state before a step and after it; rows that are not active yet wait in both
         for (int copy = 0; copy < 2 && d.state; ++copy) states.insert(states.end(), d.state, d.state + d.batch * d.hidden);
+        if (d.products != kTiles) return;
+        const int64_t width = tiles::padded(d.state ? d.hidden : outputs);
+        half_size = tiles::padded(d.batch) * width;
+        halves.resize(2 * half_size);
+        for (int64_t i = 0; d.state && i < d.batch * d.hidden; ++i)
+            halves[i / d.hidden * width + i % d.hidden] = half(d.state[i]);
+        std::copy_n(halves.begin(), half_size, halves.begin() + half_size);
     }
     const int members;
     Barrier barrier;
     std::vector<float> states;
+    int64_t half_size = 0;
+    std::vector<uint16_t> halves;  // what tiles multiply: the states, or the gradients of the gates; also twice
 };
 
 template <int Gates, typename Stored> void run_slice(const Direction &d, Team &team, int member, bool backward) {
@@ -366,12 +486,24 @@ template <int Gates, typename Stored> void run_slice(const Direction &d, Team &t
         forward_slice<Gates, Stored>(d, slice, team.states.data(), team.states.data() + d.batch * d.hidden, team.barrier);
 }
 
+template <int Gates> void run_slice_tiles(const Direction &d, Team &team, int member, bool backward) {
+    Slice slice = slice_of(d.hidden, member, team.members);
+    float *states = team.states.data();
+    uint16_t *halves = team.halves.data(), *others = halves + team.half_size;
+    if (backward)
+        backward_slice_tiles<Gates>(d, slice, halves, others, team.barrier);
+    else
+        forward_slice_tiles<Gates>(d, slice, states, states + d.batch * d.hidden, halves, others, team.barrier);
+}
+
 template <int Gates> void run(const Direction *directions, int64_t count, bool backward, int64_t threads) {
     const int members = static_cast<int>(std::max<int64_t>(1, threads / count));
     std::vector<std::unique_ptr<Team>> teams;
-    for (int64_t i = 0; i < count; ++i) teams.emplace_back(new Team(directions[i], members));
+    for (int64_t i = 0; i < count; ++i) teams.emplace_back(new Team(directions[i], Gates * directions[i].hidden, members));
     auto work = [&](int64_t i, int member) {
-        auto *run_typed = directions[i].bfloat16 ? run_slice<Gates, uint16_t> : run_slice<Gates, float>;
+        auto *run_typed = directions[i].products == kTiles         ? run_slice_tiles<Gates>
+                          : directions[i].products == kHalfWeights ? run_slice<Gates, uint16_t>
+                                                                   : run_slice<Gates, float>;
         run_typed(directions[i], *teams[i], member, backward);
     };
     if (threads < count) {
@@ -394,3 +526,6 @@ extern "C" void s2s_recurrence(const Direction *directions, int64_t count, int64
     else
         run<4>(directions, count, backward != 0, threads);
 }
+
+// Whether this process may multiply in tiles.
+extern "C" int s2s_tiles() { return tiles::permitted(); }
