@@ -32,7 +32,7 @@ class CtcPrefixState(DecodingState):
     """As ``by_label``, of those that end in blank."""
     prefix: Tensor
     """``(rows,)``: the log probability that a text begins so."""
-    attention: None = None
+    attention: Tensor | None = None
 
     def expand(self, width: int) -> CtcPrefixState:
         return self.select(torch.arange(len(self.last), device=self.last.device).repeat_interleave(width))
