@@ -56,8 +56,11 @@ def test_values_and_gradients(native, added, relu, monkeypatch):
     for shape in SHAPES:
         norm, images, grad = made(shape, torch.float32, relu, added)
         expected = reference(norm, images, grad)
+        # torch's mean of 70 is off by some ulps of 8e-6, as many as its order of adding makes, which varies with the
+        # number of threads; a weight's gradient has that error times the sum of the gradients
+        atol = 2e-4 if native else 1e-3
         for a, b in zip(results(norm, images, grad), expected, strict=True):
-            torch.testing.assert_close(a.double(), b.double(), rtol=1e-3, atol=2e-4)
+            torch.testing.assert_close(a.double(), b.double(), rtol=1e-3, atol=atol)
         assert int(norm.num_batches_tracked) == 1
 
 

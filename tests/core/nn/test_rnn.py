@@ -259,7 +259,8 @@ def test_a_broken_compiler_is_not_fatal(monkeypatch, tmp_path):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("rnn_type", ["gru", "lstm"])
-def test_cuda_equals_cpu(rnn_type):
+def test_cuda_equals_cpu(rnn_type, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     torch.manual_seed(0)
     ours = Recurrent(rnn_type, 6, 32, 2, bidirectional=True)
     x, state = torch.randn(5, 8, 6), random_state(ours, 5, torch.float32)
