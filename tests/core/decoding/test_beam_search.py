@@ -291,3 +291,27 @@ def test_the_state_is_told_to_keep_sentences_together(monkeypatch):
         sentences = (rows // 3).view(-1, 3)
         assert (sentences == sentences[:, :1]).all()
         assert (sentences[1:, 0] > sentences[:-1, 0]).all()
+
+
+class Sure:
+    """Says 0 three times and then ends, with a probability of almost one; what comes second is the end."""
+
+    vocab_size = 3
+
+    def step(self, tokens, state):
+        length = state.nodes + 1
+        logits = torch.full((len(tokens), 3), -9.0, dtype=torch.float64)
+        logits[:, END] = torch.where(length == 3, 9.0, 0.0)
+        logits[:, 0] = torch.where(length == 3, 0.0, 9.0)
+        return logits, TableState(state.sentences, length)
+
+
+def test_a_patient_search_waits_for_the_best():
+    def found(**options):
+        search = BeamSearch(beam_width=2, length_penalty=0.0, max_length_extra=9, **options)
+        state = TableState(torch.tensor([0]), torch.tensor([-1]))
+        return search(Sure(), state, torch.tensor([0]), END, END)[0][0]
+
+    assert found(patient=True).tokens == [0, 0, 0]
+    assert found(patient=True).log_probability > -0.01
+    assert found().tokens != [0, 0, 0], "the second end that nobody believes in stops the search"

@@ -64,7 +64,13 @@ class AttentionSearch(Part):
             raise ValueError(f"labels_per_frame must be positive, got {labels_per_frame}")
         self.ctc_weight = ctc_weight
         self.beam = BeamSearch(
-            beam_width, length_penalty, coverage_penalty, nbest, max_length_ratio=labels_per_frame, max_length_extra=0
+            beam_width,
+            length_penalty,
+            coverage_penalty,
+            nbest,
+            max_length_ratio=labels_per_frame,
+            max_length_extra=0,
+            patient=True,
         )
         self.language_models: list[LanguageModel] = []
 

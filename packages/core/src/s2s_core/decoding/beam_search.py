@@ -45,6 +45,9 @@ class BeamSearch(Part):
         early_stop: end a sentence's search as soon as no open hypothesis can reach the ``nbest`` best: a log
             probability can only fall, the length penalty is known for all lengths up to the limit, and the coverage
             penalty is at most 0. It saves time and never changes the result.
+        patient: search until no open hypothesis can reach the ``nbest`` best, however many are finished. Where a model
+            is sure of itself, the runners-up of a narrow beam are ends that nobody believes in; ``beam_width`` of those
+            would otherwise end the search before the best hypothesis does.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -61,6 +64,7 @@ class BeamSearch(Part):
         max_length_extra: int = 50,
         no_repeat_ngram: int = 0,
         early_stop: bool = True,
+        patient: bool = False,
     ) -> None:
         if beam_width < 1:
             raise ValueError(f"beam_width must be at least 1, got {beam_width}")
@@ -74,7 +78,8 @@ class BeamSearch(Part):
         self.length_penalty = length_penalty
         self.coverage_penalty = coverage_penalty
         self.nbest = nbest
-        self.early_stop = early_stop
+        self.early_stop = early_stop or patient
+        self.patient = patient
         self.constraints = Constraints(min_length, max_length_ratio, max_length_extra, no_repeat_ngram)
 
     @torch.inference_mode()
@@ -232,10 +237,13 @@ class _Beams:
             if length == self.limits[sentence]:
                 self._cut(found, kept, place)
                 self.done[sentence] = True
-            elif best_open[place] == -math.inf or len(self.finished[sentence]) >= self.width:
+            elif best_open[place] == -math.inf or self._enough(sentence):
                 self.done[sentence] = True
             elif self.search.early_stop:
                 self.done[sentence] = self._beyond_reach(sentence, best_open[place], length + 1)
+
+    def _enough(self, sentence: int) -> bool:
+        return len(self.finished[sentence]) >= self.width and not self.search.patient
 
     def _beyond_reach(self, sentence: int, log_prob: float, next_length: int) -> bool:
         """Whether no hypothesis that is still open can come among the ``nbest``.
