@@ -33,7 +33,7 @@ def mistake(capfd, *arguments):
 
 def test_a_run_folder_holds_what_is_needed_to_go_on_and_to_repeat(trained):
     names = {path.name for path in trained.iterdir()}
-    assert names == {"checkpoints", "config.yaml", "csv", "tensorboard"}
+    assert names == {"checkpoints", "config.yaml", "csv", "machine.json", "tensorboard"}
     assert {path.name for path in (trained / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
 
 

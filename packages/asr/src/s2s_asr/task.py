@@ -21,6 +21,7 @@ from s2s_core.optim.schedules import Schedule
 from s2s_core.precision.regularizer import L2Regularizer
 from s2s_core.task import Task
 from s2s_core.text.tokenizers import Tokenizer
+from s2s_core.tracking.samples import can_show, show_audio, show_picture, show_table, spectrogram_picture
 
 SAMPLES_SHOWN = 3
 """Transcripts that are logged beside their references at each validation."""
@@ -49,6 +50,7 @@ class SpeechToText(Task):
 
     name: ClassVar[str] = "asr"
     monitor: ClassVar[str] = "val/wer"
+    figures: ClassVar[tuple[str, ...]] = ("cer",)
     example_unit: ClassVar[str] = "utterances"
 
     def __init__(
@@ -84,6 +86,7 @@ class SpeechToText(Task):
         self.consistency = consistency
         self.train_wer = ErrorRate("word")
         self.eval_loss = MeanMetric()
+        self._heard = False
         self.eval_wer = ErrorRate("word")
         self.eval_cer = ErrorRate("char")
 
@@ -194,12 +197,17 @@ class SpeechToText(Task):
         return [" ".join(text.split()) for text in texts]
 
     def _show_samples(self, batch: SpeechBatch, texts: list[str]) -> None:
+        if self.trainer.sanity_checking or not can_show(self.loggers):
+            return
         rows = list(zip(batch.texts, texts, strict=True))[:SAMPLES_SHOWN]
-        table = "\n".join(["| reference | recognised |", "|---|---|", *(f"| {ref} | {hyp} |" for ref, hyp in rows)])
-        for logger in self.loggers:
-            add_text = getattr(getattr(logger, "experiment", None), "add_text", None)
-            if add_text is not None:
-                add_text("val/transcripts", table, self.global_step)
+        show_table(self.loggers, "val/transcripts", ["reference", "recognised"], rows, self.global_step)
+        if not self._heard:  # the first utterance is the same every time
+            self._heard = True
+            features, lengths = self.features(batch.audio[:1], batch.audio_lengths[:1])
+            picture = spectrogram_picture(features[0], int(lengths[0]))
+            show_picture(self.loggers, "val/features", picture, self.global_step)
+            audio = batch.audio[0, : int(batch.audio_lengths[0])]
+            show_audio(self.loggers, "val/audio", audio, self.features.sample_rate_hz, self.global_step)
 
     def loss_of(self, batch: SpeechBatch) -> Tensor:
         seen, lengths = self.logits(batch.audio, batch.audio_lengths)

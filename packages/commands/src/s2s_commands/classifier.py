@@ -20,9 +20,11 @@ from s2s_core.optim.larc import Larc
 from s2s_core.optim.schedules import Schedule
 from s2s_core.precision.regularizer import L2Regularizer
 from s2s_core.task import Task
+from s2s_core.tracking.samples import can_show, show_picture, show_table
 
 _CLASSES = "classes.txt"
 _SMALLEST_FOR_TOP5 = 6
+_ANSWERS_SHOWN = 8
 
 
 class Classifier(Task):
@@ -41,6 +43,7 @@ class Classifier(Task):
 
     monitor: ClassVar[str] = "val/accuracy"
     monitor_mode: ClassVar[str] = "max"
+    figures: ClassVar[tuple[str, ...]] = ("top5",)
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class Classifier(Task):
         self.mixup = mixup
         self.classes: list[str] = []
         """The names of the classes by number; the data module fills it in."""
+        self._shown = False
         self.train_accuracy = TopAccuracy()
         self.eval_loss = MeanMetric()
         self.eval_accuracy = TopAccuracy()
@@ -111,17 +115,35 @@ class Classifier(Task):
         return self.normalised(loss)
 
     def validation_step(self, batch: SoundBatch | ImageBatch, batch_idx: int) -> None:
-        self._evaluate(batch)
+        logits = self._evaluate(batch)
+        if batch_idx == 0 and self.classes and not self.trainer.sanity_checking and can_show(self.loggers):
+            self._show_answers(batch, logits)
+            if not self._shown:  # the first examples are the same every time
+                self._shown = True
+                self.show_inputs(batch)
+
+    def show_inputs(self, batch: Any) -> None:
+        """Let a person see or hear the first examples of the validation set."""
+
+    def _show_answers(self, batch: SoundBatch | ImageBatch, logits: Tensor) -> None:
+        sure, answers = logits.float().softmax(dim=1)[:_ANSWERS_SHOWN].max(dim=1)
+        columns = zip(batch.ids, batch.labels.tolist(), answers.tolist(), sure.tolist(), strict=False)
+        rows = [
+            (name, self.classes[truth] if truth >= 0 else "", self.classes[answer], f"{share:.3f}")
+            for name, truth, answer, share in columns
+        ]
+        show_table(self.loggers, "val/answers", ["example", "true", "answer", "probability"], rows, self.global_step)
 
     def test_step(self, batch: SoundBatch | ImageBatch, batch_idx: int) -> None:
         self._evaluate(batch)
 
-    def _evaluate(self, batch: SoundBatch | ImageBatch) -> None:
+    def _evaluate(self, batch: SoundBatch | ImageBatch) -> Tensor:
         logits = self.batch_logits(batch)
         loss: LossSum = self.loss(logits, self.targets_of(batch.labels))
         self.eval_loss.update(loss.mean, loss.weight)
         for metric in (self.eval_accuracy, self.eval_top5, self.eval_confusion):
             metric.update(logits, batch.labels)
+        return logits
 
     def on_validation_epoch_end(self) -> None:
         self._log_evaluation("val")
@@ -143,11 +165,9 @@ class Classifier(Task):
         counts = self.eval_confusion.compute()  # on every rank: it waits for the others
         if self.trainer.sanity_checking or not self.classes:
             return
-        for logger in self.loggers:
-            add_image = getattr(getattr(logger, "experiment", None), "add_image", None)
-            if add_image is not None:
-                picture = draw_confusion(counts, self.classes)
-                add_image(f"{stage}/confusion", picture, self.global_step, dataformats="HWC")
+        if can_show(self.loggers):
+            picture = draw_confusion(counts, self.classes)
+            show_picture(self.loggers, f"{stage}/confusion", picture, self.global_step)
 
     def predict_step(self, batch: SoundBatch | ImageBatch, batch_idx: int) -> list[dict[str, Any]]:
         """One row an example: its id, the class answered and its probability, and the true class where known."""

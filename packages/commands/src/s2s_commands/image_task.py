@@ -19,6 +19,9 @@ from s2s_core.export import OnnxGraph
 from s2s_core.optim.larc import Larc
 from s2s_core.optim.schedules import Schedule
 from s2s_core.precision.regularizer import L2Regularizer
+from s2s_core.tracking.samples import contact_sheet, show_picture
+
+_PICTURES_SHOWN = 16
 
 
 class ImageClassification(Classifier):
@@ -93,6 +96,9 @@ class ImageClassification(Classifier):
 
     def loss_of(self, batch: Any) -> Tensor:
         return self.loss(self.logits(batch.images), self.targets_of(batch.labels)).mean
+
+    def show_inputs(self, batch: ImageBatch) -> None:
+        show_picture(self.loggers, "val/pictures", contact_sheet(batch.images[:_PICTURES_SHOWN]), self.global_step)
 
     def onnx_graph(self) -> OnnxGraph:
         """One crop, normalised as the view says, to probabilities."""

@@ -18,6 +18,7 @@ from s2s_core.export import OnnxGraph
 from s2s_core.optim.larc import Larc
 from s2s_core.optim.schedules import Schedule
 from s2s_core.precision.regularizer import L2Regularizer
+from s2s_core.tracking.samples import show_audio, show_picture, spectrogram_picture
 
 
 class SoundClassifier(Classifier):
@@ -83,6 +84,12 @@ class SoundClassifier(Classifier):
             blend = self.mixup.draw(len(features), generator, features.device)
             features, lengths, targets = blend.of(features), blend.longest(lengths), blend.of(targets)
         return self.decoder(self.encoder(features, lengths)), targets
+
+    def show_inputs(self, batch: SoundBatch) -> None:
+        features, lengths = self.features(batch.audio[:1], batch.audio_lengths[:1])
+        show_picture(self.loggers, "val/features", spectrogram_picture(features[0], int(lengths[0])), self.global_step)
+        audio = batch.audio[0, : int(batch.audio_lengths[0])]
+        show_audio(self.loggers, "val/audio", audio, self.features.sample_rate_hz, self.global_step)
 
     def onnx_graph(self) -> OnnxGraph:
         """Features of clips of up to a second, and their lengths, to probabilities."""

@@ -16,7 +16,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from torch import nn
 
-from s2s_core import __version__
+from s2s_core import __version__, trust
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 SECTION = "s2s"
 FORMAT = 1
-TRUSTED_NAMESPACES = ("s2s_", "torch.", "lightning.", "torchmetrics.")
-"""Classes outside these are never built from a file."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -152,7 +150,8 @@ def build_task(spec: dict[str, Any], source: str) -> Task:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(Task, "task", fail_untyped=False)
     try:
-        return parser.instantiate(parser.parse_object({"task": copy.deepcopy(spec)})).task
+        with trust.enforced():
+            return parser.instantiate(parser.parse_object({"task": copy.deepcopy(spec)})).task
     except (ArgumentError, ValueError) as error:
         raise UserError(f"{source}: cannot be rebuilt: {' '.join(str(error).split())[:300]}") from error
 
@@ -161,8 +160,8 @@ def check_trusted(spec: Any, source: str) -> None:
     """Raise UserError if a ``class_path`` anywhere in the tree lies outside the trusted namespaces."""
     if isinstance(spec, dict):
         path = spec.get("class_path")
-        if isinstance(path, str) and not path.startswith(TRUSTED_NAMESPACES):
-            raise UserError(f"{source}: names the class {path}, which is outside s2s, torch and Lightning")
+        if isinstance(path, str) and not trust.is_trusted(path):
+            raise UserError(f"{source}: {trust.refusal(path)}")
         for value in spec.values():
             check_trusted(value, source)
     elif isinstance(spec, list):

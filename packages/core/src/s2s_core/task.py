@@ -46,6 +46,8 @@ class Task(Part, LightningModule):
     monitor: ClassVar[str]
     """The validation metric that tells the best checkpoint."""
     monitor_mode: ClassVar[str] = "min"
+    figures: ClassVar[tuple[str, ...]] = ()
+    """What validation measures beside the loss and the monitor, without ``val/``."""
     example_unit: ClassVar[str] = "examples"
     """What throughput is counted in, beside steps."""
 
@@ -64,6 +66,11 @@ class Task(Part, LightningModule):
         self._random_state: dict[str, Any] | None = None
         self._total_steps = 0
         self._global_mean = GlobalMean()
+
+    @classmethod
+    def measured(cls) -> list[str]:
+        """The figures of a validation, without ``val/``: what a sweep can search for."""
+        return list(dict.fromkeys([cls.monitor.removeprefix("val/"), "loss", *cls.figures]))
 
     def assets(self) -> dict[str, bytes]:
         """Files that a checkpoint must carry for the task to be rebuilt, by name."""

@@ -10,12 +10,14 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor, distributed
 from torchmetrics import SumMetric
 
+from s2s_core.decoding.sampling import Sampling
 from s2s_core.errors import UserError
 from s2s_core.losses.reduction import LossSum
 from s2s_core.optim.larc import Larc
 from s2s_core.optim.schedules import Schedule
 from s2s_core.precision.regularizer import L2Regularizer
 from s2s_core.task import Task
+from s2s_core.tracking.samples import can_show, show_table
 from s2s_lm.interfaces import (
     LmDecoder,
     LmEncoder,
@@ -28,6 +30,7 @@ from s2s_lm.interfaces import (
 from s2s_lm.scorer import LmScorer
 from s2s_lm.tokenizers import LmTokenizer
 
+SAMPLE_TOKENS = 60
 CARRIED = "lm_state"
 """Where a checkpoint keeps the state of each process's rows."""
 
@@ -52,6 +55,7 @@ class LanguageModeling(Task):
 
     name: ClassVar[str] = "lm"
     monitor: ClassVar[str] = "val/perplexity"
+    figures: ClassVar[tuple[str, ...]] = ("bits_per_character",)
     example_unit: ClassVar[str] = "tokens"
 
     def __init__(
@@ -171,6 +175,16 @@ class LanguageModeling(Task):
         self.log_dict({f"{stage}/{key}": value for key, value in figures.items()}, prog_bar=True)
         for metric in sums:
             metric.reset()
+        if stage == "val" and not self.trainer.sanity_checking and can_show(self.loggers):
+            self._show_sample()
+
+    def _show_sample(self) -> None:
+        from s2s_lm.language_model import LanguageModel  # which imports this module
+
+        # on every rank alike: with partitioned weights each step waits for the others
+        search = Sampling(temperature=0.8, max_length_ratio=0.0, max_length_extra=SAMPLE_TOKENS)
+        text = LanguageModel(self).generate("", search)[0]
+        show_table(self.loggers, "val/sample", ["drawn from the model"], [[text]], self.global_step)
 
     def predict_step(self, batch: SegmentBatch, batch_idx: int) -> list[dict[str, Any]]:
         """One row a text: its number, natural log-probability and number of tokens, the end of line included."""

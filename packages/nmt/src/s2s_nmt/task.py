@@ -20,6 +20,7 @@ from s2s_core.optim.schedules import Schedule
 from s2s_core.precision.regularizer import L2Regularizer
 from s2s_core.task import Task
 from s2s_core.text.sentences import SPECIAL_TOKENS, SentenceTokenizer
+from s2s_core.tracking.samples import heat_map, show_picture, show_table
 from s2s_nmt.interfaces import BOS_ID, EOS_ID, PAD_ID, Decoder, Encoder, Loss, TextBatch
 from s2s_nmt.metrics import Bleu, Chrf, Perplexity, TokenAccuracy
 
@@ -62,6 +63,7 @@ class TextToText(Task):
     name: ClassVar[str] = "nmt"
     monitor: ClassVar[str] = "val/bleu"
     monitor_mode: ClassVar[str] = "max"
+    figures: ClassVar[tuple[str, ...]] = ("perplexity", "accuracy", "chrf")
     example_unit: ClassVar[str] = "sentences"
 
     def __init__(
@@ -98,6 +100,7 @@ class TextToText(Task):
         self.eval_bleu = Bleu(self.evaluation.bleu_tokenize)
         self.eval_chrf = Chrf()
         self._samples: list[tuple[str, str, str]] = []
+        self._attention: Tensor | None = None
 
     @property
     def _tokenizers(self) -> dict[str, SentenceTokenizer]:
@@ -174,6 +177,9 @@ class TextToText(Task):
         self.eval_chrf.update(texts, references)
         # of the first sentences of every batch, so that long and short ones are seen
         self._samples.append((batch.sources[rows[0]], references[0], texts[0]))
+        attention = found[0][0].attention
+        if attention is not None and attention.numel():
+            self._attention = attention
 
     def on_validation_epoch_end(self) -> None:
         self._log_evaluation("val")
@@ -194,12 +200,12 @@ class TextToText(Task):
     def _show_samples(self, stage: str) -> None:
         chosen = self._samples[:: max(1, len(self._samples) // SAMPLES_SHOWN)][:SAMPLES_SHOWN]
         self._samples = []
-        rows = [f"| {' | '.join(cell.replace('|', '/') for cell in sample)} |" for sample in chosen]
-        table = "\n".join(["| source | reference | translation |", "|---|---|---|", *rows])
-        for logger in self.loggers:
-            add_text = getattr(getattr(logger, "experiment", None), "add_text", None)
-            if rows and add_text is not None:
-                add_text(f"{stage}/translations", table, self.global_step)
+        if self.trainer.sanity_checking:
+            return
+        columns = ["source", "reference", "translation"]
+        show_table(self.loggers, f"{stage}/translations", columns, chosen, self.global_step)
+        if self._attention is not None:
+            show_picture(self.loggers, f"{stage}/attention", heat_map(self._attention), self.global_step)
 
     def decode(self, source: Tensor, lengths: Tensor, search: BeamSearch | None = None) -> list[list[Hypothesis]]:
         """Search the targets of padded source tokens ``(batch, time)``; the best hypothesis of each comes first."""

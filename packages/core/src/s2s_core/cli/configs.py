@@ -11,6 +11,8 @@ import yaml
 from s2s_core.errors import UserError
 
 CORE_PACKAGE = "s2s_core"
+SWEEPS = "sweeps"
+"""The folder, among a task's configs, of those that are sweeps."""
 
 
 def config_folder(package: str) -> Path | None:
@@ -24,7 +26,7 @@ def config_folder(package: str) -> Path | None:
 
 
 def packaged_configs(home: str) -> dict[str, Path]:
-    """All configs that a task can name: its own, and the core's overlays.
+    """All configs that a task can name: its own, and the core's overlays. Sweeps are not among them.
 
     Args:
         home: the task's package, or ``package/folder`` where only a subfolder of its configs is the task's; names
@@ -37,8 +39,34 @@ def packaged_configs(home: str) -> dict[str, Path]:
         if folder is not None:
             folder = folder / subfolder
             for path in sorted(folder.rglob("*.yaml")):
-                found[path.relative_to(folder).with_suffix("").as_posix()] = path
+                name = path.relative_to(folder).with_suffix("")
+                if SWEEPS not in name.parts:
+                    found[name.as_posix()] = path
     return found
+
+
+def packaged_sweeps(home: str) -> dict[str, Path]:
+    """The sweeps that come with a task, by name; ``home`` as `packaged_configs` takes it."""
+    package, _, subfolder = home.partition("/")
+    folder = config_folder(package)
+    if folder is None:
+        return {}
+    return {path.stem: path for path in sorted((folder / subfolder / SWEEPS).glob("*.yaml"))}
+
+
+def find_sweep(name: str, home: str) -> Path:
+    """Return the sweep file that ``sweep --config name`` means: an existing file first, else a packaged one.
+
+    Raises:
+        UserError: if there is neither; names the packaged ones.
+    """
+    path = Path(name)
+    found = packaged_sweeps(home)
+    if path.is_file():
+        return path
+    if name in found:
+        return found[name]
+    raise UserError(f"sweep '{name}': neither a file nor a packaged sweep; packaged are {', '.join(found) or 'none'}")
 
 
 def find_config(name: str, home: str) -> Path:

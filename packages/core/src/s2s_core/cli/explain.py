@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib import import_module
 
+from s2s_core.trust import refusal
+
 
 def explain(report: str, known_keys: Iterable[str]) -> str:
     """Word a report of jsonargparse for the person who wrote the config.
@@ -21,6 +23,8 @@ def explain(report: str, known_keys: Iterable[str]) -> str:
     text = " ".join(report.split()).split(" - Expected a <class 'NoneType'>")[0]
     place = ".".join(re.findall(r'[Pp]arser key "([^"]+)"', text))
     where = f"config: {place}: " if place else "config: "
+    if match := re.search(r"Importing '([\w.]+)' is not allowed", text):
+        return where + refusal(match[1])
     if match := re.search(r"[Uu]nrecognized arguments: -*([^=\s]+)", text):
         return f"config: unknown key '{place + '.' * bool(place)}{match[1]}'{_did_you_mean(match[1], known_keys)}"
     if match := re.search(r"Option '([^']+)' is not accepted", text):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import yaml
 from jsonargparse import ArgumentError
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -13,6 +14,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
+from s2s_core import trust
 from s2s_core.checkpoint import AtomicCheckpointIO, check_trusted
 from s2s_core.cli.explain import explain
 from s2s_core.cli.progress import RunProgress
@@ -20,6 +22,8 @@ from s2s_core.cli.tasks import TaskInfo, load_object
 from s2s_core.cli.throughput import Throughput
 from s2s_core.errors import UserError
 from s2s_core.precision.report import PrecisionReport
+from s2s_core.tracking.machine import describe_machine, write_machine
+from s2s_core.tracking.weights_and_biases import WandbRun, log_setting, wandb_logger
 
 DEFAULT_SEED = 1
 RUN_CONFIG = "config.yaml"
@@ -40,13 +44,16 @@ class LastCheckpoint(ModelCheckpoint):
 
 
 class SaveRunConfig(SaveConfigCallback):
-    """Writes the whole parsed config to the run folder, so that the run can be repeated from it."""
+    """Writes the whole parsed config to the run folder, so that the run can be repeated from it; and the machine."""
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         folder = Path(trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
         # with nulls: left out, they would come back as defaults
         self.parser.save(self.config, str(folder / RUN_CONFIG), skip_unset=False, overwrite=True, multifile=False)
+        write_machine(folder)
+        config = yaml.safe_load((folder / RUN_CONFIG).read_text(encoding="utf-8"))
+        log_setting(trainer.loggers, describe_machine(), config)
 
 
 class TaskCLI(LightningCLI):
@@ -61,21 +68,23 @@ class TaskCLI(LightningCLI):
     def __init__(self, task: TaskInfo, arguments: list[str], trains: bool) -> None:
         self.task = task
         self.trains = trains
-        super().__init__(
-            model_class=load_object(task.model),
-            datamodule_class=load_object(task.data),
-            save_config_callback=SaveRunConfig if trains else None,
-            save_config_kwargs={"save_to_log_dir": False},
-            trainer_defaults={"use_distributed_sampler": False, "enable_model_summary": False},
-            seed_everything_default=DEFAULT_SEED,
-            parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            args=arguments,
-            run=False,
-            auto_configure_optimizers=False,
-            load_from_checkpoint_support=False,  # parts describe themselves, see s2s_core.part
-        )
+        trust.allow_task(task)
+        with trust.enforced():
+            super().__init__(
+                model_class=load_object(task.model),
+                datamodule_class=load_object(task.data),
+                save_config_callback=SaveRunConfig if trains else None,
+                save_config_kwargs={"save_to_log_dir": False},
+                trainer_defaults={"use_distributed_sampler": False, "enable_model_summary": False},
+                seed_everything_default=DEFAULT_SEED,
+                parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                args=arguments,
+                run=False,
+                auto_configure_optimizers=False,
+                load_from_checkpoint_support=False,  # parts describe themselves, see s2s_core.part
+            )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--ckpt_path", type=str | None, default=None, help="a checkpoint, or 'last'")
@@ -85,6 +94,13 @@ class TaskCLI(LightningCLI):
         parser.add_argument(
             "--init_from", type=str | None, default=None, help="a checkpoint whose weights to start from"
         )
+        parser.add_argument(
+            "--logger",
+            type=Literal["files", "wandb"],
+            default="files",
+            help="TensorBoard and CSV in the run folder, or Weights & Biases beside them",
+        )
+        parser.add_class_arguments(WandbRun, "wandb")
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(LastCheckpoint, "last")
         model = load_object(self.task.model)
@@ -142,6 +158,8 @@ class TaskCLI(LightningCLI):
             if config.get("logger") in (None, True):
                 folder = self.run_folder
                 kwargs["logger"] = [TensorBoardLogger(folder, name="tensorboard"), CSVLogger(folder, name="csv")]
+                if self.config_init["logger"] == "wandb":
+                    kwargs["logger"].append(wandb_logger(self.config_init["wandb"], self.task.name, folder))
         elif config.get("logger") is None:
             kwargs["logger"] = False
         return super().instantiate_trainer(**kwargs)

@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 from s2s_core import __version__
 from s2s_core.cli.tasks import PACKAGE_OF, Command, TaskInfo, find_task, installed_tasks, load_object
 from s2s_core.errors import UserError
+from s2s_core.trust import take_allowed
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -21,6 +22,8 @@ SHARED_COMMANDS = {
     "predict": Command("write a checkpoint's outputs for a manifest", "s2s_core.cli.verbs:predict"),
     "configs": Command("list the packaged configs", "s2s_core.cli.verbs:configs"),
     "export": Command("a checkpoint to safetensors and ONNX", "s2s_core.cli.export:main"),
+    "sweep": Command("search settings with Weights & Biases, or on this machine", "s2s_core.cli.sweep:main"),
+    "report": Command("one HTML page of a run", "s2s_core.cli.report:main"),
     "bench": Command("measure training speed against the machine's limit", "s2s_core.cli.verbs:bench"),
 }
 """The verbs that every task has; their functions take the task and the arguments."""
@@ -53,7 +56,7 @@ def run_task(task: TaskInfo, argv: list[str], program: str) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print(_task_help(task, program))
         return 0
-    verb, rest = argv[0], argv[1:]
+    verb, rest = argv[0], take_allowed(argv[1:])
     if verb in task.commands:
         return load_object(task.commands[verb].run)(rest)
     if verb in SHARED_COMMANDS:

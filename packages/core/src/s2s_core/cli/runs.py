@@ -27,6 +27,7 @@ from s2s_core.cli.lightning_cli import RUN_CONFIG, TaskCLI
 from s2s_core.cli.main import INTERRUPTED
 from s2s_core.cli.tasks import TaskInfo, installed_tasks
 from s2s_core.errors import UserError
+from s2s_core.tracking.weights_and_biases import give_back, in_sweep, sweep_folder
 
 LAST = "last"
 NOTES_SHOWN = 20
@@ -65,6 +66,7 @@ def train(task: TaskInfo, argv: list[str]) -> int:
         if not cli.trainer.interrupted:
             raise
         if cli.trainer.is_global_zero:
+            give_back(cli.trainer.loggers)
             print(f"\ninterrupted at step {cli.trainer.global_step}; go on with --ckpt_path last", file=sys.stderr)
         return INTERRUPTED
     _conclude(cli, folder)
@@ -135,6 +137,8 @@ def _peek(argv: list[str]) -> argparse.Namespace:
 def _run_folder(asked: argparse.Namespace) -> Path:
     if asked.output is not None:
         return Path(asked.output)
+    if in_sweep():
+        return sweep_folder()
     if asked.config:
         recipes = [name for name in asked.config if not name.startswith(OVERLAYS)]
         return Path("runs") / Path((recipes or asked.config)[-1]).with_suffix("").name
@@ -160,8 +164,10 @@ def _resume_point(asked: argparse.Namespace, folder: Path) -> Path | None:
 
 
 def _restarted() -> bool:
-    """Whether torchrun or SLURM has started this same command before: the run goes on from wherever it got to."""
-    return any(os.environ.get(name, "0") != "0" for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT"))
+    """Whether torchrun, SLURM or a sweep may have started this same run before: it goes on from wherever it got to."""
+    return in_sweep() or any(
+        os.environ.get(name, "0") != "0" for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
+    )
 
 
 def _start_from(cli: TaskCLI, path: str, task: TaskInfo) -> None:

@@ -16,6 +16,7 @@ COMMON_HELP = """
   --ckpt_path FILE     {ckpt}
   --KEY VALUE          any key of the config: --trainer.max_epochs 3, --data.batch_seconds 60,
                        --model.init_args.optimizer.init_args.lr 0.01
+  --allow-class PREFIX let configs and checkpoints name classes of other packages, too: yours
   --print_config       print the config as it would be used, and stop
   --help-keys          every key with its type and default (takes a few seconds)
 """
@@ -25,6 +26,8 @@ HELP = {
         "Train. Writes checkpoints, TensorBoard and CSV logs and the config to a run folder.",
         "go on from a checkpoint exactly where it stopped; 'last' is the run folder's newest",
         "  --output DIR         the run folder (default: runs/NAME of the last config, overlays aside)\n"
+        "  --logger wandb       Weights & Biases beside TensorBoard and CSV; --wandb.project NAME,\n"
+        "                       --wandb.checkpoints true\n"
         "  --init_from FILE     start from a checkpoint's weights where name and shape match (fine-tuning)",
     ),
     "validate": ("Measure a checkpoint on its validation set.", "the checkpoint; it holds model and data settings", ""),

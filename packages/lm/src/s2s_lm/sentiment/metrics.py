@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -45,15 +46,9 @@ def figures(counts: Tensor) -> dict[str, float]:
     return {"accuracy": accuracy, **{name: float(value[which].mean()) for name, value in named.items()}}
 
 
-def picture(counts: Tensor) -> Tensor:
-    """The matrix as an image ``(3, height, width)`` in [0, 1]: a row is a true class, darker a larger share of it."""
+def picture(counts: Tensor) -> np.ndarray:
+    """The matrix as a picture ``(height, width, 3)``, uint8: a row is a true class, darker a larger share of it."""
     shares = counts.float() / counts.sum(1, keepdim=True).clamp(min=1)
     cells = shares.repeat_interleave(CELL, 0).repeat_interleave(CELL, 1)
-    return torch.stack([1 - cells, 1 - 0.7 * cells, 1 - 0.3 * cells])
-
-
-def table(counts: Tensor, labels: list[str]) -> str:
-    """The matrix as a Markdown table."""
-    rows = [["true \\ given", *labels], ["---"] * (len(labels) + 1)]
-    rows += [[label, *map(str, row)] for label, row in zip(labels, counts.tolist(), strict=True)]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    colours = torch.stack([1 - cells, 1 - 0.7 * cells, 1 - 0.3 * cells], dim=-1)
+    return (255 * colours).round().byte().numpy()

@@ -19,9 +19,10 @@ from s2s_core.losses.reduction import LossSum
 from s2s_core.optim.schedules import Schedule
 from s2s_core.precision.regularizer import L2Regularizer
 from s2s_core.task import Task
+from s2s_core.tracking.samples import show_picture, show_table
 from s2s_lm.sentiment.encoders import LanguageModelEncoder
 from s2s_lm.sentiment.interfaces import ClassificationBatch, TextDecoder, TextEncoder
-from s2s_lm.sentiment.metrics import Confusion, figures, picture, table
+from s2s_lm.sentiment.metrics import Confusion, figures, picture
 from s2s_lm.sentiment.transfer import load_language_model
 from s2s_lm.tokenizers import LmTokenizer
 
@@ -59,6 +60,7 @@ class SentimentClassification(Task):
     name: ClassVar[str] = "sentiment"
     monitor: ClassVar[str] = "val/accuracy"
     monitor_mode: ClassVar[str] = "max"
+    figures: ClassVar[tuple[str, ...]] = ("precision", "recall", "f1")
     example_unit: ClassVar[str] = "texts"
 
     def __init__(
@@ -168,11 +170,10 @@ class SentimentClassification(Task):
         counts = self.eval_confusion.compute()
         values = {"loss": float(self.eval_loss.compute()), **figures(counts)}
         self.log_dict({f"{stage}/{key}": value for key, value in values.items()}, prog_bar=True)
-        for logger in self.loggers:
-            board: Any = getattr(logger, "experiment", None)
-            if hasattr(board, "add_image"):
-                board.add_image(f"{stage}/confusion", picture(counts.cpu()), self.global_step)
-                board.add_text(f"{stage}/confusion", table(counts, self.labels), self.global_step)
+        if not self.trainer.sanity_checking:
+            show_picture(self.loggers, f"{stage}/confusion", picture(counts.cpu()), self.global_step)
+            rows = [[label, *row] for label, row in zip(self.labels, counts.tolist(), strict=True)]
+            show_table(self.loggers, f"{stage}/confusion_counts", ["true", *self.labels], rows, self.global_step)
         self.eval_loss.reset()
         self.eval_confusion.reset()
 

@@ -1,0 +1,1 @@
+"""Searches over settings of a recipe, in Weights & Biases' own sweep format."""

@@ -1,0 +1,90 @@
+"""Where a run ran: what a reader of its figures needs to know of machine, software and code."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from s2s_core import __version__
+
+MACHINE = "machine.json"
+PACKAGES = ("torch", "lightning", "torchaudio", "torchvision", "lhotse", "deepspeed", "numpy")
+
+
+def describe_machine() -> dict[str, Any]:
+    """Processor, memory, devices, versions, the code's commit and the command, as plain data."""
+    return {
+        "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "started": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "s2s": __version__,
+        "commit": code_version(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "memory_gb": _memory_gb(),
+        "devices": [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())],
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+    }
+
+
+def code_version() -> str | None:
+    """The commit of the repository that this package lies in, ``-dirty`` if files differ; None outside a repository."""
+    folder = Path(__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if done.returncode or "site-packages" in folder.parts:  # an environment may lie in somebody else's repository
+        return None
+    return done.stdout.strip() or None
+
+
+def write_machine(folder: Path) -> None:
+    """Write ``machine.json`` to a run's folder; a run that goes on keeps that of its first start under ``before``."""
+    path = folder / MACHINE
+    content = describe_machine()
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        content["before"] = [*before.pop("before", []), before]
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _memory_gb() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    except (ValueError, OSError):
+        return None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,127 @@
+"""What is checked before a sweep is registered, and what a dry run shows; on the quickstart of language models."""
+
+import json
+
+import pytest
+import yaml
+
+from s2s_core.cli.main import main
+from s2s_core.cli.tasks import installed_tasks
+
+if "lm" not in installed_tasks():
+    pytest.skip("s2s-lm is not installed", allow_module_level=True)
+
+LR = "model.init_args.optimizer.init_args.lr"
+GOOD = {
+    "command": ["lightning", "run", "lm", "fit", "--config", "quickstart", "${args}"],
+    "method": "grid",
+    "metric": {"name": "val/perplexity", "goal": "minimize"},
+    "parameters": {LR: {"values": [0.1, 0.2]}, "trainer.max_epochs": {"values": [1, 2]}},
+}
+
+
+@pytest.fixture
+def sweep(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, **changes):
+        (tmp_path / "sweep.yaml").write_text(yaml.safe_dump({**GOOD, **changes}))
+        status = main(["run", "lm", "sweep", "--config", "sweep.yaml", *arguments])
+        found = capsys.readouterr()
+        return status, found.out, found.err
+
+    return run
+
+
+def test_a_dry_run_prints_the_runs_and_starts_nothing(sweep, tmp_path):
+    status, out, _ = sweep("--dry-run", "--trainer.log_every_n_steps=3")
+    assert status == 0
+    command = "lightning run lm fit --config quickstart --trainer.log_every_n_steps=3"
+    assert out.splitlines() == [
+        f"{command} --{LR}={lr} --trainer.max_epochs={epochs}" for lr in (0.1, 0.2) for epochs in (1, 2)
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["sweep.yaml"]
+
+
+def test_a_dry_run_of_bayes_shows_the_command(sweep):
+    status, out, _ = sweep("--dry-run", method="bayes")
+    assert status == 0
+    assert "lightning run lm fit --config quickstart ${args}" in out
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"parameters": {"model.init_args.optimiser.init_args.lr": {"value": 1}}}, "optimiser"),
+        ({"parameters": {LR: {"value": "fast"}}}, f"parameters.{LR}: fast: "),
+        ({"parameters": {"trainer.max_epoch": {"value": 1}}}, "trainer.max_epoch"),
+        ({"parameters": {"data.init_args.batch_size": {"values": [1.5]}}}, "data.init_args.batch_size: 1.5"),
+        ({"metric": {"name": "val/perplexty"}}, "metric 'val/perplexty': task 'lm' logs no such figure; did you mean"),
+        ({"metric": {"name": "val/perplexity", "goal": "maximize"}}, "is better the other way: write minimize"),
+        ({"command": [*GOOD["command"], "--data.validation=null"]}, "of the validation set, and the config has none"),
+        (
+            {"command": ["lightning", "run", "lm", "fit", "--config", "quickstrat", "${args}"]},
+            "did you mean quickstart",
+        ),
+        ({"method": "bayes"}, "method bayes: is computed by W&B's server"),
+    ],
+)
+def test_a_mistake_is_one_line_before_anything_starts(sweep, tmp_path, changes, message):
+    status, out, err = sweep("--backend", "local", **changes)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_nobody_logged_in_is_said(sweep, monkeypatch):
+    pytest.importorskip("wandb", reason="wandb is not installed")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("NETRC", "absent")
+    status, _, err = sweep()
+    assert status == 2
+    assert "nobody is logged in to Weights & Biases" in err
+
+
+def test_without_wandb_the_extra_is_named(sweep, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "wandb", None)
+    status, _, err = sweep()
+    assert status == 2
+    assert "pip install 's2s-core[wandb]'" in err
+
+
+def test_resuming_what_is_no_sweep_is_said(capsys, tmp_path):
+    assert main(["run", "lm", "sweep", "--resume", "team/project"]) == 2
+    assert "expected ENTITY/PROJECT/ID" in capsys.readouterr().err
+    assert main(["run", "lm", "sweep", "--resume", str(tmp_path)]) == 2
+    assert "holds no sweep" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", sorted(installed_tasks()))
+def test_every_task_has_a_sweep_of_its_quickstart_that_fits(name, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", name, "sweep", "--config", "quickstart", "--dry-run", "--count", "2"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+@pytest.mark.slow
+def test_a_local_sweep_trains_and_ranks(stories, tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    content = {**GOOD, "command": ["lightning", "run", "lm", "fit", *stories, "${args}"]}
+    content["parameters"] = {LR: {"values": [0.000001, 0.005]}}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(content))
+    words = ["run", "lm", "sweep", "--config", "tiny.yaml", "--backend", "local", "--trainer.max_steps=12"]
+    words.append("--trainer.val_check_interval=6")
+    assert main(words) == 0
+    out = capfd.readouterr().out.splitlines()
+    assert out[0].split() == ["run", "val/perplexity", "last", "seconds", "lr"]
+    assert [line.split()[0] for line in out[1:3]] == ["2", "1"]
+    folder = tmp_path / "runs" / "sweeps" / "tiny"
+    assert json.loads((folder / "sweep.json").read_text())["recipe"] == [*stories, *words[-2:]]
+    words.append("--trainer.val_check_interval=6")
+    assert main(words) == 2
+    assert "already holds a sweep" in capfd.readouterr().err
+    assert main(["run", "lm", "sweep", "--resume", str(folder)]) == 0
+    assert "2 of 2 runs are done already" in capfd.readouterr().err

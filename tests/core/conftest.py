@@ -1,0 +1,203 @@
+"""A server on loopback that speaks the few GraphQL calls of Weights & Biases that sweeps and their runs need."""
+
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import yaml
+
+ENTITY, PROJECT = "team", "project"
+
+
+class Server(ThreadingHTTPServer):
+    """Gives out the grid of whatever sweep was registered, one run at a time, and remembers all it was told."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.lock = threading.Lock()
+        self.sweeps = {}
+        self.waiting = []
+        self.runs = {}
+        self.preempting = set()
+        self.logged = {}
+        self.agents = 0
+        self.unknown = []
+
+    def handle_error(self, request, client_address):
+        """A client that hangs up is no news."""
+
+    @property
+    def address(self):
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def register(self, config):
+        name = f"sweep{len(self.sweeps) + 1}"
+        self.sweeps[name] = config
+        keys = list(config["parameters"])
+        values = [config["parameters"][key]["values"] for key in keys]
+        assert len(keys) == 1, "the tests' server knows grids of one parameter"
+        self.waiting = [{keys[0]: value} for value in values[0]]
+        return name
+
+    def next_command(self, running):
+        with self.lock:
+            if running:
+                return []
+            if not self.waiting:
+                return [{"type": "exit"}]
+            settings = self.waiting.pop(0)
+            name = f"run{len(self.runs) + 1}"
+            self.runs[name] = settings
+        args = {key: {"value": value} for key, value in settings.items()}
+        return [{"type": "run", "run_id": name, "program": "lightning", "args": args}]
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def reply(self, content, status=200):
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def body(self):
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            parts = []
+            while size := int(self.rfile.readline(), 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def do_GET(self):
+        self.body()
+        self.reply({})
+
+    def do_PUT(self):
+        self.body()
+        self.reply({})
+
+    def do_POST(self):
+        body = self.body()
+        if match := re.fullmatch(r"/files/[^/]+/[^/]+/([^/]+)/file_stream", self.path):
+            self.stream(match[1], json.loads(body))
+            return
+        if not self.path.endswith("/graphql"):
+            self.reply({})
+            return
+        query = json.loads(body)
+        name = re.search(r"(?:query|mutation)\s+(\w+)", query["query"])
+        handler = getattr(self, f"on_{name[1]}" if name else "on_unnamed", None)
+        if handler is None:
+            self.server.unknown.append(query["query"])
+            self.reply({"errors": [{"message": f"the tests' server does not know {name and name[1]}"}]}, 400)
+            return
+        self.reply({"data": handler(query.get("variables") or {})})
+
+    def stream(self, run, content):
+        files = content.get("files") or {}
+        lines = [json.loads(line) for line in (files.get("wandb-history.jsonl") or {}).get("content", [])]
+        with self.server.lock:
+            self.server.logged.setdefault(run, []).extend(lines)
+            if content.get("preempting"):
+                self.server.preempting.add(run)
+        self.reply({})
+
+    def on_Viewer(self, variables):
+        return {"viewer": {"id": "1", "entity": ENTITY, "username": ENTITY, "flags": "{}", "teams": {"edges": []}}}
+
+    def on_UpsertSweep(self, variables):
+        name = self.server.register(yaml.safe_load(variables["config"]))
+        project = {"id": "1", "name": variables["projectName"] or PROJECT, "entity": {"id": "1", "name": ENTITY}}
+        return {"upsertSweep": {"sweep": {"name": name, "project": project}, "configValidationWarnings": []}}
+
+    def on_SweepWithRuns(self, variables):
+        config = self.server.sweeps.get(variables["sweep"])
+        if config is None:
+            return {"project": None}
+        sweep = {"id": "1", "name": variables["sweep"], "config": yaml.safe_dump(config), "runs": {"edges": []}}
+        return {"project": {"sweep": sweep}}
+
+    def on_CreateAgent(self, variables):
+        with self.server.lock:
+            self.server.agents += 1
+            return {"createAgent": {"agent": {"id": str(self.server.agents)}}}
+
+    def on_Heartbeat(self, variables):
+        commands = self.server.next_command(json.loads(variables["runState"]))
+        return {"agentHeartbeat": {"agent": {"id": variables["id"]}, "commands": json.dumps(commands)}}
+
+    def on_UpsertBucket(self, variables):
+        name = variables.get("name") or "unnamed"
+        project = {"id": "1", "name": PROJECT, "entity": {"id": "1", "name": ENTITY}}
+        bucket = {
+            "id": name,
+            "name": name,
+            "displayName": name,
+            "sweepName": variables.get("sweep"),
+            "project": project,
+        }
+        bucket.update(description=None, config=None, historyLineCount=0)
+        return {"upsertBucket": {"bucket": bucket, "inserted": True}}
+
+    def on_ServerFeaturesQuery(self, variables):
+        return {"serverInfo": {"features": []}}
+
+    def on_OrganizationCoreWeaveOrganizationID(self, variables):
+        return {"entity": None}
+
+    def on_CreateRunFiles(self, variables):
+        files = [{"name": name, "uploadUrl": f"{self.server.address}/upload"} for name in variables["files"]]
+        return {"createRunFiles": {"runID": variables["run"], "uploadHeaders": [], "files": files}}
+
+    def on_RunResumeStatus(self, variables):
+        return {"model": None}
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """The server, and an environment in which wandb talks to it and to nothing else."""
+    server = Server()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for name, value in {
+        "WANDB_BASE_URL": server.address,
+        "WANDB_API_KEY": "a" * 40,
+        "WANDB_ERROR_REPORTING": "false",
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }.items():
+        monkeypatch.setenv(name, value)
+    for name in ("WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_DIR", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def stories(tmp_path_factory):
+    """The words that make the quickstart of language models train on a few stories, in a sweep's command."""
+    import random
+
+    from s2s_core.cli.main import main
+
+    made_up = pytest.importorskip("s2s_lm.made_up", reason="s2s-lm is not installed")
+    folder = tmp_path_factory.mktemp("stories")
+    draw = random.Random(1)
+    for split, count in {"train": 400, "validation": 20, "test": 20}.items():
+        (folder / f"{split}.txt").write_text("".join(f"{made_up.story(draw)}\n" for _ in range(count)))
+    assert main(["run", "lm", "prepare", "text", f"--input={folder}", f"--output={folder / 'data'}"]) == 0
+    files = [f"--data.{split}={folder / 'data' / split}.arrow" for split in ("train", "validation", "test")]
+    vocabulary = f"--model.init_args.tokenizer.init_args.vocab_file={folder / 'data' / 'vocab.txt'}"
+    return ["--config", "quickstart", "--trainer.accelerator=cpu", vocabulary, *files]

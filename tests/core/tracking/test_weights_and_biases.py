@@ -1,0 +1,65 @@
+import sys
+
+import pytest
+
+from s2s_core.errors import UserError
+from s2s_core.tracking import weights_and_biases as tracking
+from s2s_core.tracking.weights_and_biases import WandbRun, in_sweep, sweep_folder, wandb_logger, why_offline
+
+
+@pytest.fixture
+def quiet(monkeypatch, tmp_path):
+    pytest.importorskip("wandb", reason="wandb is not installed: pip install 's2s-core[wandb]'")
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "absent"))
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    return monkeypatch
+
+
+def test_why_a_run_is_offline(quiet):
+    assert "nobody is logged in" in why_offline("auto")
+    quiet.setenv("WANDB_API_KEY", "a" * 40)
+    assert why_offline("auto") == "127.0.0.1 does not answer"
+    assert why_offline("online") is None
+    assert why_offline("offline") == "it is set to be offline"
+    quiet.setenv("WANDB_MODE", "online")
+    assert why_offline("auto") is None
+    quiet.setenv("WANDB_MODE", "disabled")
+    assert why_offline("auto") == "WANDB_MODE is disabled"
+
+
+def test_checkpoints_cannot_be_uploaded_offline(quiet, tmp_path):
+    with pytest.raises(UserError, match=r"--wandb\.checkpoints: it is set to be offline"):
+        wandb_logger(WandbRun(mode="offline", checkpoints=True), "lm", tmp_path)
+
+
+def test_a_missing_package_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(UserError, match=r"pip install 's2s-core\[wandb\]'"):
+        wandb_logger(WandbRun(), "lm", tmp_path)
+
+
+def test_a_sweeps_run_has_a_folder_of_its_own(monkeypatch):
+    monkeypatch.setenv("WANDB_SWEEP_ID", "s")
+    assert not in_sweep()
+    monkeypatch.setenv("WANDB_RUN_ID", "r")
+    assert in_sweep()
+    assert sweep_folder().as_posix() == "runs/sweeps/s/r"
+
+
+@pytest.mark.slow
+def test_an_offline_run_is_told_config_machine_and_code(quiet, tmp_path, capsys):
+    import wandb
+
+    logger = wandb_logger(WandbRun(project="p", name="n", mode="offline"), "lm", tmp_path / "run")
+    try:
+        tracking.log_setting([logger], {"commit": "abc"}, {"model": {"init_args": {"lr": 0.1}}})
+        config = dict(logger.experiment.config)
+        assert config["s2s"]["commit"] == "abc"
+        assert config["model"]["init_args"]["lr"] == 0.1
+        assert (logger.experiment.project, logger.experiment.name) == ("p", "n")
+        assert "wandb sync" in capsys.readouterr().err
+    finally:
+        wandb.finish()
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/run-*.wandb"))
