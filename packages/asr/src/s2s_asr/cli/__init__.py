@@ -11,6 +11,7 @@ TASK = TaskInfo(
     summary="Speech recognition: recordings to text",
     model="s2s_asr.task:SpeechToText",
     data="s2s_asr.data:SpeechData",
+    convert="s2s_asr.openseq2seq:convert",
     commands={
         "prepare": Command("a corpus to manifests", "s2s_asr.cli.prepare:main"),
         "transcribe": Command("recordings to text with a trained checkpoint", "s2s_asr.cli.transcribe:main"),

@@ -52,6 +52,9 @@ class TaskInfo:
     configs: str = ""
     """The subfolder of the package's ``configs`` that is this task's, where a package has several tasks."""
 
+    convert: str = ""
+    """``module:function`` that makes the model and data sections of an old config; see `s2s_core.cli.convert`."""
+
     @property
     def config_home(self) -> str:
         """Where its packaged configs lie, as `packaged_configs` takes it."""

@@ -11,6 +11,7 @@ TASK = TaskInfo(
     summary="Text to text: translation, summarisation, dialogue",
     model="s2s_nmt.task:TextToText",
     data="s2s_nmt.data:ParallelData",
+    convert="s2s_nmt.openseq2seq:convert",
     commands={
         "prepare": Command("parallel text to tokenised files", "s2s_nmt.cli.prepare:main"),
         "translate": Command("text to text with a trained checkpoint", "s2s_nmt.cli.translate:main"),
