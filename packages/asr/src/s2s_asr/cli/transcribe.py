@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from s2s_asr.cli.fusion import add_fusion, fuse
 from s2s_asr.cli.options import device_of, not_negative, positive
 from s2s_core.cli.arguments import VerbParser
 from s2s_core.errors import UserError
@@ -43,6 +44,7 @@ def main(argv: Sequence[str]) -> int:
     from s2s_asr.transcribe import Transcriber
 
     transcriber = Transcriber.load(options.checkpoint, device_of(options.device), options.precision)
+    fuse(transcriber, options)
     sources = find_sources(options.files, transcriber.sample_rate_hz)
     with ExitStack() as stack:
         output = stack.enter_context(_opened(options.output)) if options.output else sys.stdout
@@ -66,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch-seconds", type=positive, default=120.0, metavar="S", help="audio at once (default: %(default)g)")
     add("--chunk-s", type=not_negative, default=30.0, metavar="S", help="cut what is longer, 0: never (%(default)g)")
     add("--overlap-s", type=not_negative, default=4.0, metavar="S", help="chunks share this (default: %(default)g)")
+    add_fusion(parser)
     return parser
 
 
