@@ -94,3 +94,25 @@ def test_ten_utterances_are_learnt_by_heart(family, precision):
     with torch.no_grad():
         seen = decoder(*encoder(x, lengths))
         assert decoder.recognise(seen, encoder.output_lengths(lengths)) == [ids.tolist() for ids in texts]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_step_of_half_precision_weights_stays_finite(family, dtype):
+    """As under FP32 master weights: model and features in half precision, the loss in float32."""
+    torch.manual_seed(0)
+    encoder, decoder, loss = (make() for make in FAMILIES[family])
+    model = torch.nn.ModuleList([encoder, decoder]).to(dtype)
+    features, texts = (part[:3] for part in utterances())
+    (x, lengths), (tokens, counts) = pad(features), pad(texts)
+    encodings, frames = encoder(x.to(dtype), lengths)
+    seen = decoder(encodings, frames)
+    found = loss(decoder.scores(seen, frames, tokens.long(), counts), frames, tokens.long(), counts)
+    assert found.total.dtype == torch.float32
+    found.mean.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+    model.eval()
+    with torch.no_grad():
+        assert len(decoder.recognise(decoder(*encoder(x.to(dtype), lengths)), frames)) == 3

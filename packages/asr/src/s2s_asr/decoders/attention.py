@@ -131,8 +131,9 @@ class AttentionDecoder(Decoder):
         outputs, weights = [], []
         for step in range(steps):
             hidden, state = take(slice(step * batch, (step + 1) * batch), context, state)
+            hidden = hidden.to(seen.values.dtype)
             context, before = self.attention.step(hidden, seen.keys, seen.values, seen.mask, before)
-            outputs.append(torch.cat((hidden.to(context.dtype), context), dim=1))
+            outputs.append(torch.cat((hidden, context), dim=1))
             weights.append(before.weights)
         return self.output(self.dropout(torch.stack(outputs, dim=1))), torch.stack(weights, dim=1)
 
@@ -157,8 +158,9 @@ class AttentionDecoder(Decoder):
         embedded = self._embedded(tokens, state.place)
         inputs = torch.cat((embedded, state.context.to(embedded.dtype)), dim=1)
         hidden, layers = self.layers.step(inputs, state.layers)
+        hidden = hidden.to(seen.values.dtype)
         context, before = self.attention.step(hidden, seen.keys, seen.values, seen.mask, state.before)
-        logits = self.output(torch.cat((hidden.to(context.dtype), context), dim=1))
+        logits = self.output(torch.cat((hidden, context), dim=1))
         return logits, AttentionState(seen, layers, context, before, state.place + 1)
 
     def recognise(self, seen: Listened, lengths: Tensor) -> list[list[int]]:
