@@ -39,3 +39,15 @@ def test_wrong_layers_are_refused():
         GatedConvEncoder(5, [GatedConv(6, 4)])
     with pytest.raises(ValueError, match="dropout"):
         GatedConv(6, 5, dropout=1.0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("piece", [1, 4, 30])
+def test_pieces_give_what_the_whole_gives(piece):
+    built = encoder()
+    x = torch.randn(1, 30, 5, dtype=torch.float64)
+    stream = built.stream()
+    pieces = x.split(piece, dim=1)
+    found = [stream.push(part, last=i == len(pieces) - 1) for i, part in enumerate(pieces)]
+    torch.testing.assert_close(torch.cat(found, dim=1), built(x, torch.tensor([30]))[0])
+    assert (stream.stride, stream.lookahead) == (2, 2 + 2 * 1)

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
-from s2s_asr.interfaces import Encoder
+from s2s_asr.encoder_streams import window_of
+from s2s_asr.interfaces import Encoder, EncoderStream
 from s2s_core.nn.conv import Conv
 from s2s_core.nn.frames import FrameLayout, frame_layout
 
@@ -76,3 +77,11 @@ class GatedConvEncoder(Encoder):
         for spec in self.specs:
             lengths = (lengths + spec.stride - 1) // spec.stride
         return lengths
+
+    def stream(self) -> EncoderStream:
+        """Over windows of the receptive field."""
+        reach, stride = 0, 1
+        for spec in self.specs:
+            reach += spec.kernel // 2 * stride
+            stride *= spec.stride
+        return window_of(self, reach, reach, stride)
