@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from s2s_core.nn.frames import PackedFrames, PaddedFrames
-from s2s_core.nn.norm import BatchNorm, InstanceNorm, build_norm
+from s2s_core.nn.norm import BatchNorm, GroupNorm, InstanceNorm, build_norm
 
 LENGTHS = [9, 5, 2]
 
@@ -57,6 +57,24 @@ def test_instance_statistics_are_each_sequences_own(x, layout):
         torch.testing.assert_close(y[row, :length], alone)
 
 
+@pytest.mark.parametrize("layout", layouts())
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_group_statistics_are_each_sequences_own(x, layout, groups):
+    norm = GroupNorm(4, groups).double()
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    y = layout.leave(norm(layout.enter(x), layout))
+    for row, length in enumerate(LENGTHS):
+        alone = nn.functional.group_norm(x[row, :length].T[None], groups, norm.weight, norm.bias, 1e-3)[0].T
+        torch.testing.assert_close(y[row, :length], alone)
+
+
+def test_groups_divide_the_channels():
+    assert [GroupNorm(channels).groups for channels in (16, 12, 7, 11)] == [8, 6, 7, 1]
+    with pytest.raises(ValueError, match="divisor of 4 channels, got 3"):
+        GroupNorm(4, 3)
+
+
 def test_layer_norm_is_over_the_channels_of_a_frame(x):
     layout = PackedFrames(LENGTHS, 9)
     y = layout.leave(build_norm("layer", 4, 0.1).double()(layout.enter(x), layout))
@@ -75,7 +93,7 @@ def test_rms_norm_is_over_the_channels_of_a_frame(x):
     torch.testing.assert_close(real_frames(y), expected)
 
 
-@pytest.mark.parametrize("name", ["batch", "layer", "rms", "instance"])
+@pytest.mark.parametrize("name", ["batch", "layer", "rms", "instance", "group"])
 @pytest.mark.parametrize("layout", layouts())
 def test_bfloat16_frames_stay_bfloat16_beside_float32_parameters(x, name, layout):
     norm = build_norm(name, 4, 0.1)
@@ -86,5 +104,5 @@ def test_bfloat16_frames_stay_bfloat16_beside_float32_parameters(x, name, layout
 
 
 def test_an_unknown_norm_is_refused():
-    with pytest.raises(ValueError, match="group"):
-        build_norm("group", 4, 0.1)
+    with pytest.raises(ValueError, match="weight"):
+        build_norm("weight", 4, 0.1)

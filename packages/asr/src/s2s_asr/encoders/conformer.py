@@ -38,7 +38,7 @@ class ConformerEncoder(Encoder):
         expansion: of the feed-forward layers.
         dropout: drop probability wherever the paper has one: of what each module adds, within feed-forward layers, of
             attention weights and after the first convolutions.
-        norm: in the convolution module: ``batch`` (the paper's), or ``layer`` or ``instance``, which need no batch.
+        norm: in the convolution module: ``batch`` (the paper's), or ``layer`` or ``group``, which need no batch.
         subsampling: the first convolutions; if not given, two of 3 x 3 and stride 2 with ``size`` channels.
 
     Raises:
@@ -78,7 +78,7 @@ class ConformerEncoder(Encoder):
         return [
             cls(6, 8, 2, 2, kernel=5, dropout=0.0),
             cls(6, 8, 1, 2, kernel=3, dropout=0.0, norm="layer", subsampling=narrow),
-            cls(6, 8, 1, 1, kernel=3, dropout=0.0, norm="instance", subsampling=narrow),
+            cls(6, 8, 1, 1, kernel=3, dropout=0.0, norm="group", subsampling=narrow),
         ]
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

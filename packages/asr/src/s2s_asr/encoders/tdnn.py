@@ -45,9 +45,9 @@ class TdnnEncoder(Tdnn, Encoder):
         super().__init__(in_features, blocks, norm, norm_momentum, activation, drop_block_prob, drop_block_index)
 
     def stream(self) -> EncoderStream | None:
-        """Over windows of the receptive field; None with instance norm, which looks at the whole utterance."""
+        """Over windows of the receptive field; None with instance or group norm, which look at the whole utterance."""
         reach = self.receptive_field // 2
-        return None if self.norm == "instance" else window_of(self, reach, reach, self.stride)
+        return None if self.norm in ("instance", "group") else window_of(self, reach, reach, self.stride)
 
     @classmethod
     def examples(cls) -> list[TdnnEncoder]:

@@ -12,7 +12,9 @@ from torch.nn import functional as F
 from s2s_core.nn.conv_cpu import frames, image
 from s2s_core.nn.frames import FrameLayout
 
-NormName = Literal["batch", "layer", "rms", "instance", "none"]
+NormName = Literal["batch", "layer", "rms", "instance", "group", "none"]
+
+MOST_GROUPS = 8
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -129,6 +131,41 @@ class InstanceNorm(nn.Module):
         return layout.enter((centred * torch.rsqrt(var + self.eps) * self.weight + self.bias).to(x.dtype))
 
 
+class GroupNorm(nn.Module):
+    """Group normalisation (Wu and He 2018, arXiv 1803.08494): each group of channels of each sequence over its own real
+    frames.
+
+    Args:
+        channels: in all.
+        groups: how many share them; if not given 8, or the most below that divide the channels.
+        eps: added to the variance.
+
+    Raises:
+        ValueError: if the groups do not divide the channels.
+    """
+
+    def __init__(self, channels: int, groups: int | None = None, eps: float = 1e-3) -> None:
+        super().__init__()
+        if groups is None:
+            groups = next(n for n in range(MOST_GROUPS, 0, -1) if channels % n == 0)
+        if groups < 1 or channels % groups:
+            raise ValueError(f"groups: expected a divisor of {channels} channels, got {groups}")
+        self.groups, self.eps = groups, eps
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, layout: FrameLayout) -> Tensor:
+        padded = layout.leave(x).unflatten(2, (self.groups, -1))
+        mask = layout.real_frames(x.device)[..., None]
+        count = mask.sum(1, keepdim=True).clamp(min=1) * padded.shape[3]
+        wide = padded if x.dtype == torch.float64 else padded.float()
+        mean = wide.sum((1, 3), keepdim=True) / count
+        centred = (wide - mean).masked_fill(~mask, 0.0)
+        var = centred.square().sum((1, 3), keepdim=True) / count
+        normal = (centred * torch.rsqrt(var + self.eps)).flatten(2)
+        return layout.enter((normal * self.weight + self.bias).to(x.dtype))
+
+
 class NoNorm(nn.Module):
     """The identity, in a norm's place."""
 
@@ -156,6 +193,8 @@ def build_norm(name: NormName, channels: int, momentum: float = 0.1, eps: float 
         return RmsNorm(channels, eps)
     if name == "instance":
         return InstanceNorm(channels, eps)
+    if name == "group":
+        return GroupNorm(channels, eps=eps)
     if name == "none":
         return NoNorm()
-    raise ValueError(f"norm must be one of batch, layer, rms, instance, none; got {name!r}")
+    raise ValueError(f"norm must be one of batch, layer, rms, instance, group, none; got {name!r}")
