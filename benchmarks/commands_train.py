@@ -14,13 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 from pathlib import Path
 
 import torch
 import torchvision
-from timing import LocalSystem, System, interleave, print_table, summary
+from timing import LocalSystem, System, cpu_ratio, interleave, print_table, processor, summary
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
@@ -33,7 +32,7 @@ BATCH, SIZE, CLASSES = 16, 128, 30
 STEPS = {"fp32": 7, "bf16": 11, "bf16-master": 11}
 HERE = Path(__file__).parent
 COLUMNS = [
-    *("precision", "system", "images_per_s", "times_peer"),
+    *("precision", "system", "images_per_s", "times_peer", "cpu_times_peer"),
     *("seconds_median", "seconds_min", "seconds_max", "gflop_per_s", "share"),
 ]
 
@@ -103,14 +102,15 @@ def compare(precision: str, steps: int | None) -> list[dict]:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         peer.loss()
     gflop = 3 * counter.get_total_flops() / 1e9
-    systems: dict[str, System] = {"s2s": LocalSystem(mine.step), "torchvision": LocalSystem(peer.step)}
-    seconds = interleave(systems, steps or STEPS[precision])
+    systems = {"s2s": LocalSystem(mine.step), "torchvision": LocalSystem(peer.step)}
+    seconds = interleave(dict[str, System](systems), steps or STEPS[precision])
     ceilings = library_product_flops(torch.float32 if precision == "fp32" else torch.bfloat16, torch.device("cpu"))
     rows = []
     for name, taken in seconds.items():
         row: dict = {"precision": precision, "system": name, **summary(taken)}
         row["images_per_s"] = round(BATCH / row["seconds_median"], 1)
         row["times_peer"] = round(summary(seconds["torchvision"])["seconds_median"] / row["seconds_median"], 2)
+        row["cpu_times_peer"] = cpu_ratio(systems["torchvision"], systems[name])
         row["gflop_per_s"] = round(gflop / row["seconds_median"], 1)
         row["share"] = round(row["gflop_per_s"] * 1e9 / ceilings["torch.mm"], 2)
         rows.append(row)
@@ -133,7 +133,7 @@ def main() -> None:
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         "threads": torch.get_num_threads(),
-        "machine": platform.machine(),
+        "processor": processor(),
     }
     args.output.parent.mkdir(exist_ok=True)
     args.output.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")

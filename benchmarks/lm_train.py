@@ -14,12 +14,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 from pathlib import Path
 
 import torch
-from timing import LocalSystem, System, interleave, print_table, summary
+from timing import LocalSystem, System, cpu_ratio, interleave, print_table, processor, summary
 from torch import nn
 
 from s2s_core.cli.ceiling import library_product_flops
@@ -31,7 +30,7 @@ from s2s_lm.losses.cross_entropy import CrossEntropy
 VOCAB, SIZE, HIDDEN, ROWS, TIME = 33278, 400, 1150, 20, 70
 HERE = Path(__file__).parent
 COLUMNS = [
-    *("precision", "system", "tokens_per_s", "times_peer"),
+    *("precision", "system", "tokens_per_s", "times_peer", "cpu_times_peer"),
     *("seconds_median", "seconds_min", "seconds_max", "gflop_per_s", "share"),
 ]
 
@@ -91,8 +90,8 @@ class Plain:
 def compare(precision: str, steps: int) -> list[dict]:
     torch.manual_seed(0)
     ours, plain = Ours(precision), Plain(precision)
-    systems: dict[str, System] = {"s2s": LocalSystem(ours.step), "torch.nn.LSTM": LocalSystem(plain.step)}
-    seconds = interleave(systems, steps)
+    systems = {"s2s": LocalSystem(ours.step), "torch.nn.LSTM": LocalSystem(plain.step)}
+    seconds = interleave(dict[str, System](systems), steps)
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     ceilings = library_product_flops(dtype, torch.device("cpu"))
     products = sum(p.numel() for p in ours.parameters if p.dim() == 2)  # the tied matrix is a product once
@@ -102,6 +101,7 @@ def compare(precision: str, steps: int) -> list[dict]:
         row: dict = {"precision": precision, "system": name, **summary(taken)}
         row["tokens_per_s"] = round(ROWS * TIME / row["seconds_median"])
         row["times_peer"] = round(summary(seconds["torch.nn.LSTM"])["seconds_median"] / row["seconds_median"], 2)
+        row["cpu_times_peer"] = cpu_ratio(systems["torch.nn.LSTM"], systems[name])
         row["gflop_per_s"] = round(gflop / row["seconds_median"], 1)
         row["share"] = round(row["gflop_per_s"] * 1e9 / ceilings["torch.mm"], 2)
         row["parameters"] = sum(p.numel() for p in ours.parameters)
@@ -122,7 +122,7 @@ def main() -> None:
         print(f"lm-train {precision} ...", file=sys.stderr, flush=True)
         rows += compare(precision, args.steps)
     print_table(rows, COLUMNS)
-    about = {"torch": torch.__version__, "threads": torch.get_num_threads(), "machine": platform.machine()}
+    about = {"torch": torch.__version__, "threads": torch.get_num_threads(), "processor": processor()}
     args.output.parent.mkdir(exist_ok=True)
     args.output.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 import statistics
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 
@@ -18,14 +20,17 @@ class System(Protocol):
 
 
 class LocalSystem:
-    """A function of this process."""
+    """A function of this process. `cpu_seconds` holds what each step took of all cores, which others' work hardly
+    moves; with ``OMP_WAIT_POLICY=passive`` waiting for one's own threads does not count."""
 
     def __init__(self, run: Callable[[], None]) -> None:
         self.run = run
+        self.cpu_seconds: list[float] = []
 
     def step(self) -> float:
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         self.run()
+        self.cpu_seconds.append(time.process_time() - used)
         return time.perf_counter() - start
 
 
@@ -78,6 +83,23 @@ def summary(seconds: list[float]) -> dict[str, float | int]:
         "seconds_max": round(max(seconds), 4),
         "steps": len(seconds),
     }
+
+
+def cpu_ratio(peer: LocalSystem, ours: LocalSystem) -> float:
+    """How many times the processor time of one system's steps another's take, without the step to warm up."""
+    medians = [statistics.median(system.cpu_seconds[1:]) for system in (peer, ours)]
+    return round(medians[0] / medians[1], 2)
+
+
+def processor() -> str:
+    """The processor's name, as Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = {line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")}
+    tiles = any("amx_bf16" in line for line in lines)
+    return ", ".join(sorted(names)) + (" with AMX" if tiles else "")
 
 
 def print_table(rows: list[dict], columns: Sequence[str]) -> None:
