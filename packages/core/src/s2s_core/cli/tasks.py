@@ -16,6 +16,7 @@ ENTRY_POINT_GROUP = "s2s.tasks"
 PACKAGE_OF = {
     "asr": "s2s-asr",
     "tts": "s2s-tts",
+    "vocoder": "s2s-tts",
     "nmt": "s2s-nmt",
     "lm": "s2s-lm",
     "sentiment": "s2s-lm",

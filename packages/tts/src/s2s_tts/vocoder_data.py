@@ -1,0 +1,227 @@
+"""Recordings to stretches of samples that a vocoder learns to predict."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Dataset
+
+from s2s_core.data.loader import Loaded, ResumableLoader
+from s2s_core.data.sampling import BucketBatchSampler
+from s2s_core.data.speech import CutTable
+from s2s_core.errors import UserError
+from s2s_core.part import Part
+from s2s_tts.spectrogram import MelSpectrogram
+
+_log = logging.getLogger(__name__)
+_SPLITS_OF_STAGE = {"fit": ("train", "validation"), "validate": ("validation",), "test": ("test",)}
+
+
+@dataclass
+class StretchBatch:
+    """Stretches of recordings, padded to the longest."""
+
+    audio: Tensor
+    """``(batch, margin + samples + margin)``, float32: the margins are for the frames at either end."""
+    margin: int
+    """Samples before the first and after the last one, whole frames."""
+    begins: Tensor
+    """``(batch,)``: the first sample that counts; those before it are there to be looked back at."""
+    ends: Tensor
+    """``(batch,)``: one past the last sample that counts."""
+    ids: list[str]
+    """The recordings' names in their manifest."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How stretches are cut, in samples."""
+
+    hop: int
+    """Stretches begin on frames, which are this far apart."""
+    margin: int
+    """What a frame sees beyond its centre, in whole frames."""
+    context: int
+    """What a prediction looks back at, in whole frames."""
+
+    @classmethod
+    def of(cls, features: MelSpectrogram, receptive_field: int) -> Geometry:
+        hop = features.hop_samples
+        # a frame more than is looked back at: a learnt upsampling sees the frames to either side
+        return cls(hop, _whole(features.window_samples, hop), _whole(receptive_field, hop) + hop)
+
+
+def _whole(samples: int, hop: int) -> int:
+    return -(-samples // hop) * hop
+
+
+class Stretches(Dataset[Loaded[StretchBatch]]):
+    """Every sample of every recording once: each stretch with what its first sample looks back at.
+
+    Args:
+        cuts: the recordings.
+        samples: of a stretch, what is looked back at not counted.
+        sample_rate_hz: of the batches.
+        geometry: see `Geometry`.
+    """
+
+    def __init__(self, cuts: CutTable, samples: int, sample_rate_hz: int, geometry: Geometry) -> None:
+        self.cuts, self.samples, self.sample_rate_hz, self.geometry = cuts, samples, sample_rate_hz, geometry
+        lengths = np.maximum(1, (cuts.durations_s * sample_rate_hz).astype(np.int64))
+        counts = -(-lengths // samples)
+        self.places = [(cut, part * samples) for cut, count in enumerate(counts) for part in range(count)]
+        """The recording and the first sample of each stretch."""
+        taken = [min(samples, int(lengths[cut]) - begin) + min(begin, geometry.context) for cut, begin in self.places]
+        self.durations_s = np.array(taken) / sample_rate_hz
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitems__(self, indices: list[int]) -> Loaded[StretchBatch]:
+        found: list[tuple[Tensor, int, int, str]] = []
+        failures: list[str] = []
+        for index in indices:
+            try:
+                found.append(self._stretch(index))
+            except UserError as error:
+                failures.append(str(error))
+        if not found:
+            return Loaded(None, failures)
+        audio, begins, ends, ids = zip(*found, strict=True)
+        padded = pad_sequence(list(audio), batch_first=True)
+        whole = _whole(padded.size(1) - 2 * self.geometry.margin, self.geometry.hop) + 2 * self.geometry.margin
+        padded = torch.nn.functional.pad(padded, (0, whole - padded.size(1)))
+        return Loaded(
+            StretchBatch(padded, self.geometry.margin, torch.tensor(begins), torch.tensor(ends), list(ids)), failures
+        )
+
+    def _stretch(self, index: int) -> tuple[Tensor, int, int, str]:
+        cut, begin = self.places[index]
+        audio, margin = self.cuts.audio(cut, self.sample_rate_hz), self.geometry.margin
+        first = max(0, begin - self.geometry.context)
+        end = min(len(audio), begin + self.samples)
+        around = torch.nn.functional.pad(audio, (margin, margin))[first : end + 2 * margin]
+        return around, begin - first, max(begin, end) - first, self.cuts.info(cut).id
+
+
+class VocoderData(Part, LightningDataModule):
+    """Batches of stretches of recordings, from Lhotse manifests; transcripts are not looked at.
+
+    Each epoch has every sample of every recording once, with the model's whole receptive field before it (or the
+    recording's beginning); the order of training batches is a function of seed and epoch, and a run resumed within an
+    epoch goes on with the next batch. OpenSeq2Seq cut each recording at a random place, once.
+
+    Args:
+        train, validation, test: manifests of Lhotse cuts (``.jsonl.gz``), one or several, as ``prepare`` writes them.
+        segment_samples: of a stretch; more waste less on what is only looked back at. A multiple of the frames'
+            spacing.
+        batch_size: the most stretches in a batch.
+        num_workers: processes that decode audio; 0 decodes in the training process.
+        seed: of the order of training batches.
+
+    Raises:
+        ValueError: if a number is not positive.
+    """
+
+    def __init__(
+        self,
+        train: str | list[str] | None = None,
+        validation: str | list[str] | None = None,
+        test: str | list[str] | None = None,
+        segment_samples: int = 16384,
+        batch_size: int = 8,
+        num_workers: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if segment_samples < 1 or batch_size < 1:
+            raise ValueError(f"segment_samples and batch_size must be positive, got {segment_samples}, {batch_size}")
+        self.manifests = {"train": train, "validation": validation, "test": test}
+        self.segment_samples, self.batch_size = segment_samples, batch_size
+        self.num_workers, self.seed = num_workers, seed
+        self._cuts: dict[str, CutTable] = {}
+
+    def setup(self, stage: str) -> None:
+        """Read the manifests of a stage, and say what there is.
+
+        Raises:
+            UserError: if a manifest is not given or cannot be read, or stretches do not begin on frames.
+        """
+        hop = self._features.hop_samples
+        if self.segment_samples % hop:
+            raise UserError(
+                f"data.init_args.segment_samples: expected a multiple of a frame's {hop}, got {self.segment_samples}"
+            )
+        for split in _SPLITS_OF_STAGE[stage]:
+            given = self.manifests[split]
+            if split in self._cuts or (split == "validation" and stage == "fit" and not given):
+                continue
+            if not given:
+                raise UserError(f"data.init_args.{split}: no manifest given; `prepare CORPUS` writes {split}.jsonl.gz")
+            self._cuts[split] = CutTable.load([given] if isinstance(given, str) else given)
+            stretches = self._stretches(split)
+            hours = self._cuts[split].durations_s.sum() / 3600
+            if self.trainer is None or self.trainer.is_global_zero:
+                _log.info(
+                    "%s: %d recordings, %.2f h, %d stretches", split, len(self._cuts[split]), hours, len(stretches)
+                )
+
+    @property
+    def _vocoder(self) -> torch.nn.Module:
+        assert self.trainer is not None
+        return self.trainer.lightning_module.vocoder  # type: ignore[return-value]
+
+    @property
+    def _features(self) -> MelSpectrogram:
+        return self._vocoder.features  # type: ignore[return-value]
+
+    def _stretches(self, split: str) -> Stretches:
+        geometry = Geometry.of(self._features, self._vocoder.network.shape.receptive_field)  # type: ignore[union-attr]
+        return Stretches(self._cuts[split], self.segment_samples, self._features.sample_rate_hz, geometry)
+
+    def train_dataloader(self) -> ResumableLoader[StretchBatch]:
+        return self._loader("train")
+
+    def val_dataloader(self) -> ResumableLoader[StretchBatch] | list[ResumableLoader[StretchBatch]]:
+        return self._loader("validation") if "validation" in self._cuts else []
+
+    def test_dataloader(self) -> ResumableLoader[StretchBatch]:
+        return self._loader("test")
+
+    def _loader(self, split: str) -> ResumableLoader[StretchBatch]:
+        assert self.trainer is not None
+        training = split == "train"
+        stretches = self._stretches(split)
+        sampler = BucketBatchSampler(
+            stretches.durations_s,
+            batch_total=float(self.batch_size * stretches.durations_s.max()),
+            max_batch_size=self.batch_size,
+            min_bucket_batches=1,
+            shuffle=training,
+            seed=self.seed,
+            rank=self.trainer.global_rank,
+            world_size=self.trainer.world_size,
+        )
+        return ResumableLoader(
+            stretches,
+            sampler,
+            num_workers=self.num_workers,
+            pin_memory=torch.cuda.is_available(),
+            on_failures=_raise_first,
+            trained=self._trained if training else None,
+        )
+
+    def _trained(self) -> tuple[int, int | float]:
+        assert self.trainer is not None
+        done: int = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
+        return done, self.trainer.num_training_batches
+
+
+def _raise_first(failures: list[str]) -> None:
+    raise UserError(failures[0])
