@@ -66,6 +66,16 @@ class _Library:
     callback: Callable[..., int]  # the library holds only its address: it must not be garbage-collected
 
 
+def warm_up() -> None:
+    """Load the library into this process, which is done anyway when it speaks: a fork then need not.
+
+    Raises:
+        UserError: if the wheel is not installed.
+    """
+    with _lock:
+        _library()
+
+
 def synthesize(text: str, voice: EspeakVoice) -> tuple[np.ndarray, int]:
     """Speak ``text`` in this process.
 

@@ -181,10 +181,11 @@ def _voice(rng: random.Random, variant: str) -> EspeakVoice:
 
 def _recordings(utterances: Sequence[tuple[str, EspeakVoice]], sample_rate_hz: int) -> Iterator[np.ndarray]:
     for samples, native_rate_hz in synthesize_all(utterances):
-        yield _resample(samples, native_rate_hz, sample_rate_hz)
+        yield resampled(samples, native_rate_hz, sample_rate_hz)
 
 
-def _resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
+def resampled(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
+    """Samples ``(time,)`` at another rate: the same bytes on every machine, and no torch to import."""
     # In the frequency domain, without torch: its threads add up in another order on another machine, and then
     # the files would differ. The silence around speech makes the transform's wrap-around harmless.
     divisor = math.gcd(from_hz, to_hz)

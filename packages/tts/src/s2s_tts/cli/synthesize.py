@@ -14,6 +14,7 @@ from s2s_core.cli.arguments import VerbParser
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
+    from s2s_tts.espeak_synthesizer import EspeakSynthesizer
     from s2s_tts.synthesize import Speech, Synthesizer
 
 STANDARD_INPUT = "-"
@@ -25,6 +26,8 @@ FILE.wav or FILE.flac all texts become one recording; with a folder each becomes
 texts are split at sentences and joined. What the model cannot bring to an end is named on standard error, the others
 go on, and the exit status is 1.
 
+With --manifest FILE a whole manifest is spoken for recognition to train on: synthesize --manifest --help says how.
+
 formats: text  FILE<TAB>TEXT
          json  an object a line: path, text, duration_s, sentences with start_s, end_s and attempts
 """
@@ -32,17 +35,38 @@ formats: text  FILE<TAB>TEXT
 
 def main(argv: Sequence[str]) -> int:
     """Speak what the arguments name; returns the exit status."""
+    if any(word.partition("=")[0] == "--manifest" for word in argv):
+        from s2s_tts.cli import synthesize_manifest
+
+        return synthesize_manifest.main(argv)
     options = _parser().parse_args(argv)
     texts = list(_texts(options))
     if not texts:
         raise UserError("nothing to say: give texts, --file FILE or - for standard input")
     one_file = options.output.suffix.lower() in SUFFIXES
     _check_output(options.output, one_file)
+    return _speak(_synthesizer(options), texts, options, one_file)
+
+
+def _synthesizer(options: argparse.Namespace) -> Synthesizer | EspeakSynthesizer:
+    if options.engine == "espeak":
+        from s2s_core.audio.espeak import EspeakVoice
+        from s2s_tts.espeak_synthesizer import EspeakSynthesizer
+
+        for name in ("checkpoint", "vocoder"):
+            if getattr(options, name) is not None:
+                raise UserError(f"--{name}: eSpeak NG takes none")
+        rate_wpm = round(EspeakVoice.rate_wpm * options.speed)
+        try:
+            return EspeakSynthesizer(EspeakVoice(options.accent, rate_wpm=rate_wpm, pitch=options.pitch))
+        except ValueError as error:
+            raise UserError(f"--speed, --pitch: {error}") from None
+    if options.checkpoint is None:
+        raise UserError("--checkpoint: expected what `fit` wrote; --engine espeak speaks without any training")
     from s2s_tts.synthesize import Synthesizer  # torch takes seconds to import, --help should not
 
     vocoder = "checkpoint" if options.vocoder is None else options.vocoder
-    synthesizer = Synthesizer.load(options.checkpoint, _device(options.device), vocoder, options.precision)
-    return _speak(synthesizer, texts, options, one_file)
+    return Synthesizer.load(options.checkpoint, _device(options.device), vocoder, options.precision)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,10 +79,14 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("texts", nargs="*", metavar="TEXTS", help="what to say; - reads standard input, one text a line")
     add("--file", type=Path, metavar="FILE", help="read texts from a file, one a line")
-    add("--checkpoint", required=True, type=Path, metavar="PATH", help="as `fit` wrote it")
+    add("--checkpoint", type=Path, metavar="PATH", help="as `fit` wrote it")
+    add("--engine", choices=["model", "espeak"], default="model", help="espeak needs no checkpoint (%(default)s)")
     add("--output", type=Path, default=Path("speech.wav"), metavar="PATH", help="a file or folder (%(default)s)")
     add("--audio-format", choices=["wav", "flac"], default="wav", help="of files in a folder (default: %(default)s)")
-    add("--speaker", metavar="NAME", help="whose voice, where the model knows several")
+    add("--speaker", metavar="NAME", help="whose voice, where the model knows several; a timbre of eSpeak NG")
+    add("--accent", default="en-us", metavar="NAME", help="espeak: language or accent (default: %(default)s)")
+    add("--speed", type=float, default=1.0, metavar="X", help="espeak: 1 is 170 words a minute (default: %(default)s)")
+    add("--pitch", type=int, default=50, metavar="N", help="espeak: 0 to 99 (default: %(default)s)")
     add("--style-from", type=Path, metavar="FILE", help="a recording to be imitated, where the model takes styles")
     add("--vocoder", metavar="NAME", help="griffin-lim, or a vocoder's checkpoint (default: the checkpoint's own)")
     add("--seed", type=int, default=0, metavar="N", help="other seeds, other renderings (default: %(default)s)")
@@ -123,7 +151,9 @@ def _device(name: str) -> str:
     return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 
-def _speak(synthesizer: Synthesizer, texts: list[str], options: argparse.Namespace, one_file: bool) -> int:
+def _speak(
+    synthesizer: Synthesizer | EspeakSynthesizer, texts: list[str], options: argparse.Namespace, one_file: bool
+) -> int:
     import numpy as np
 
     began, failures, spoken_s = time.monotonic(), 0, 0.0

@@ -1,0 +1,1 @@
+"""Synthetic speech of whole manifests, for recognition to train on."""
