@@ -44,8 +44,10 @@ def parser() -> VerbParser:
     add = made.add_argument
     add("--manifest", type=Path, required=True, metavar="FILE", help="whose transcripts are spoken")
     add("--output", type=Path, required=True, metavar="FOLDER", help="gets audio/ and synthetic.jsonl.gz")
-    add("--engine", choices=["espeak"], default="espeak", help="what speaks (default: %(default)s)")
-    add("--speakers", nargs="+", metavar="NAME", help="eSpeak NG's timbres (default: 30 that sound like people)")
+    add("--checkpoint", type=Path, metavar="PATH", help="a model as `fit` wrote it; without one, eSpeak NG speaks")
+    add("--vocoder", metavar="NAME", help="griffin-lim, or a vocoder's checkpoint (default: the checkpoint's own)")
+    add("--speakers", nargs="+", metavar="NAME", help="the model's (default: all), or timbres of eSpeak NG")
+    add("--styles", nargs="+", type=Path, metavar="FILE", help="recordings, for a model that imitates styles")
     add("--accents", nargs="+", metavar="NAME", help="eSpeak NG's voices (default: American and British)")
     add("--speeds", nargs=2, type=float, metavar=("LOW", "HIGH"), default=(0.8, 1.2), help="(default: 0.8 1.2)")
     add("--limit", type=_positive, metavar="N", help="speak the first N lines only")
@@ -84,10 +86,18 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _engine(options: argparse.Namespace) -> Engine:
-    from s2s_tts.synthetic.engines import EspeakEngine
+    from s2s_tts.synthetic.engines import CheckpointEngine, EspeakEngine
 
-    chosen = {name: getattr(options, name) for name in ("speakers", "accents") if getattr(options, name)}
-    return EspeakEngine(**chosen, speeds=tuple(options.speeds))
+    of_models, of_espeak = ("speakers", "styles", "vocoder"), ("speakers", "accents")
+    taken, refused = (of_espeak, of_models) if options.checkpoint is None else (of_models, of_espeak)
+    for name in refused:
+        if name not in taken and getattr(options, name) is not None:
+            raise UserError(f"--{name}: only {'a model takes' if name in of_models else 'eSpeak NG takes'} it")
+    chosen = {name: getattr(options, name) for name in taken if getattr(options, name)}
+    speeds = tuple(options.speeds)
+    if options.checkpoint is None:
+        return EspeakEngine(**chosen, speeds=speeds)
+    return CheckpointEngine(options.checkpoint, **chosen, speeds=speeds)
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -96,8 +106,13 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
         content = options.manifest.read_bytes()
     except OSError as error:
         raise UserError(f"--manifest {options.manifest}: {error.strerror}") from None
-    named = ("engine", "speakers", "accents", "speeds", "sample_rate_hz", "audio_format", "seed")
-    return {"manifest": hashlib.sha256(content).hexdigest()[:16], **{name: getattr(options, name) for name in named}}
+    named = ("speakers", "accents", "vocoder", "speeds", "sample_rate_hz", "audio_format", "seed")
+    return {
+        "manifest": hashlib.sha256(content).hexdigest()[:16],
+        "checkpoint": None if options.checkpoint is None else str(options.checkpoint.resolve()),
+        "styles": [str(path.resolve()) for path in options.styles or []],
+        **{name: getattr(options, name) for name in named},
+    }
 
 
 class Progress:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from s2s_core.audio.espeak import EspeakVoice, synthesize, variants, voices, warm_up
 from s2s_core.data.synthetic import TRAIN_VARIANTS
 from s2s_core.errors import UserError
+
+if TYPE_CHECKING:
+    from s2s_tts.synthesize import Synthesizer
 
 NORMAL_RATE_WPM = 170
 _SLOWEST_WPM, _FASTEST_WPM = 80, 450
@@ -119,3 +124,76 @@ def _speak_into(pipe: int, text: str, voice: EspeakVoice) -> None:
         status = 0
     finally:
         os._exit(status)  # nothing of the parent's may run twice
+
+
+@dataclass
+class CheckpointEngine(Engine):
+    """A trained model, on one thread of each process; its own random draws differ from line to line as well.
+
+    Args:
+        checkpoint: as ``fit`` wrote it.
+        vocoder: see `s2s_tts.synthesize.Synthesizer.load`.
+        speakers: which of the model's; all if empty.
+        styles: recordings of which one is imitated, for a model that takes styles.
+        speeds: slowest and fastest; 1 is the model's own. Pitch stays.
+    """
+
+    checkpoint: Path
+    vocoder: str = "checkpoint"
+    speakers: Sequence[str] = ()
+    styles: Sequence[Path] = ()
+    speeds: tuple[float, float] = (0.8, 1.2)
+    _synthesizer: Synthesizer | None = field(default=None, repr=False)
+
+    def check(self) -> None:
+        if not 0.5 <= self.speeds[0] <= self.speeds[1] <= 2.0:
+            raise UserError(f"--speeds: expected 0.5 to 2, the slower first, got {self.speeds[0]:g} {self.speeds[1]:g}")
+        task = self._load().task
+        known = [] if task.speakers is None else task.speakers.names
+        for name in self.speakers:
+            if name not in known:
+                raise UserError(
+                    f"--speakers: the model has no speaker {name!r}; it has {', '.join(known) or 'no names'}"
+                )
+        if (task.style is None) != (not self.styles):
+            wants = "recordings whose style it is to imitate" if task.style is not None else "no styles"
+            raise UserError(f"--styles: the model takes {wants}")
+        for path in self.styles:
+            if not path.is_file():
+                raise UserError(f"--styles {path}: no such file")
+
+    def draw(self, rng: random.Random) -> dict[str, Any]:
+        assert self._synthesizer is not None
+        speakers = self._synthesizer.task.speakers
+        names = self.speakers or ([] if speakers is None else speakers.names)
+        return {
+            "speaker": rng.choice(names) if names else "model",
+            "style": str(rng.choice(self.styles)) if self.styles else None,
+            "speed": round(rng.uniform(*self.speeds), 3),
+            "seed": rng.randrange(1 << 31),
+        }
+
+    def prepare(self) -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        self._synthesizer = self._load()
+
+    def _load(self) -> Synthesizer:
+        from s2s_tts.synthesize import Synthesizer
+
+        return Synthesizer.load(self.checkpoint, vocoder=self.vocoder)
+
+    def speak(self, text: str, voice: dict[str, Any]) -> tuple[np.ndarray, int]:
+        import torch
+
+        from s2s_core.audio.augment.stretch import vocode
+
+        synthesizer = self._synthesizer
+        assert synthesizer is not None
+        speaker = None if synthesizer.task.speakers is None else voice["speaker"]
+        speech = synthesizer.synthesize([text], speaker, voice["style"], voice["seed"], 1)[0]
+        audio, rate_hz = torch.from_numpy(speech.audio)[None], speech.sample_rate_hz
+        width = math.ceil(audio.size(1) / voice["speed"])
+        changed = vocode(audio, torch.tensor([voice["speed"]]), width, rate_hz)
+        return changed[0].numpy(), rate_hz
