@@ -15,7 +15,7 @@ EDITABLE := -e packages/core[export,wandb] $(foreach package,$(filter-out core,$
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench docs wheels
+.PHONY: help setup demo loop test check format bench docs wheels
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ setup: $(STAMP)  ## create .venv and install every package in it, editable, at t
 
 demo: $(STAMP)  ## make speech, train a recogniser on it, transcribe recordings it has never heard (about 5 minutes)
 	$(BIN)/lightning run asr quickstart
+
+loop: $(STAMP)  ## speak transcripts, train a recogniser on real, synthetic and both kinds of speech, print three WERs
+	$(BIN)/python benchmarks/synthetic_loop.py
 
 test: $(STAMP)  ## run every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
