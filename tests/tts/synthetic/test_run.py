@@ -117,3 +117,10 @@ def test_what_was_spoken_before_leaves_no_trace():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["22050", "True", "True"]
+
+
+def test_help_needs_no_file(capsys):
+    from s2s_tts.cli.synthesize import main as synthesize
+
+    assert synthesize(["--manifest", "--help"]) == 0
+    assert "--speakers NAME" in capsys.readouterr().out

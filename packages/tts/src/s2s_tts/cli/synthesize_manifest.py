@@ -66,6 +66,9 @@ def _positive(text: str) -> int:
 
 def main(argv: Sequence[str]) -> int:
     """Speak a manifest; returns the exit status."""
+    if {"-h", "--help"} & set(argv):  # before --manifest asks for its file
+        parser().print_help()
+        return 0
     from s2s_tts.synthetic.journal import Journal
     from s2s_tts.synthetic.run import Writing, speak_lines, write_manifest
     from s2s_tts.synthetic.transcripts import read_transcripts
