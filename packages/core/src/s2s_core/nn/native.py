@@ -29,6 +29,7 @@ _WORK = {
     "image_norm": "batch-norm layers run",
     "ctc_prefix_beam": "CTC beam search runs",
     "wavenet_steps": "WaveNet generates",
+    "tacotron2_steps": "Tacotron 2 decodes",
 }
 
 _INTEGERS = ("steps", "batch", "hidden", "reverse", "products", "output_stride")

@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from s2s_core.nn.linear import product
 from s2s_core.nn.location_attention import SMALLEST, LocationAttention, moved_on
+from s2s_tts.decoders.native_steps import call, native_steps, packed_gates, packed_linear, packed_location
 
 
 class LoopInputs(NamedTuple):
@@ -117,7 +118,7 @@ class _AttentionRecurrence(Function):
         products = inputs.gates.dtype if inputs.gates.dtype in (torch.float64, torch.bfloat16) else torch.float32
         wide = LoopInputs(*(tensor.to(_work(products)) for tensor in inputs))
         with torch.autocast(inputs.gates.device.type, enabled=False):
-            trace = run_forward(wide, options, products)
+            trace = _native_forward(wide, options, products) or run_forward(wide, options, products)
         ctx.settings = (options, products, [tensor.dtype for tensor in tensors])
         ctx.save_for_backward(*wide, trace.hidden, trace.activations, trace.cells, trace.contexts, trace.weights)
         hidden = trace.hidden[1:] if options.keep is None else trace.hidden[1:] * options.keep
@@ -150,19 +151,9 @@ class _AttentionRecurrence(Function):
 
 def run_forward(inputs: LoopInputs, options: LoopOptions, products: torch.dtype) -> Trace:
     """All steps in torch operations."""
-    steps, rows, quadruple = inputs.gates.shape
-    size, memory, tokens = quadruple // 4, inputs.values.shape[2], inputs.values.shape[1]
-    make = inputs.gates.new_zeros
-    trace = Trace(
-        hidden=make(steps + 1, rows, size),
-        activations=make(steps, rows, quadruple),
-        cells=make(steps + 1, rows, size),
-        contexts=make(steps + 1, rows, memory),
-        weights=make(steps + 1, rows, tokens),
-    )
-    if options.only_forward:
-        trace.weights[0, :, 0] = 1.0
-    cumulative = make(rows, tokens)
+    steps, _, quadruple = inputs.gates.shape
+    size, trace = quadruple // 4, _empty_trace(inputs, options)
+    cumulative = torch.zeros_like(trace.weights[0])
     recurrent, query_weight = inputs.recurrent.to(products).t(), inputs.query.t()
     for t in range(steps):
         state = torch.cat((trace.contexts[t], trace.hidden[t]), dim=1).to(products)
@@ -182,6 +173,57 @@ def run_forward(inputs: LoopInputs, options: LoopOptions, products: torch.dtype)
         trace.weights[t + 1] = weights
         trace.contexts[t + 1] = torch.bmm(weights[:, None], inputs.values)[:, 0]
         cumulative += weights
+    return trace
+
+
+def _empty_trace(inputs: LoopInputs, options: LoopOptions) -> Trace:
+    steps, rows, quadruple = inputs.gates.shape
+    tokens, memory = inputs.values.shape[1:]
+    make = inputs.gates.new_zeros
+    trace = Trace(
+        hidden=make(steps + 1, rows, quadruple // 4),
+        activations=make(steps, rows, quadruple),
+        cells=make(steps + 1, rows, quadruple // 4),
+        contexts=make(steps + 1, rows, memory),
+        weights=make(steps + 1, rows, tokens),
+    )
+    if options.only_forward:
+        trace.weights[0, :, 0] = 1.0
+    return trace
+
+
+def _native_forward(inputs: LoopInputs, options: LoopOptions, products: torch.dtype) -> Trace | None:
+    """All steps in the compiled kernel, where there is one."""
+    steps, rows, quadruple = inputs.gates.shape
+    hidden, (size, _, kernel), (tokens, memory) = quadruple // 4, inputs.location.shape, inputs.values.shape[1:]
+    function = native_steps(inputs.gates, hidden, memory, size)
+    if function is None:
+        return None
+    trace = _empty_trace(inputs, options)
+    tensors: dict[str, Tensor | None] = {
+        "lengths": options.mask.sum(1),
+        "recurrent": packed_gates(inputs.recurrent, products),
+        "query": packed_linear(inputs.query, products),
+        "keys": inputs.keys.contiguous(),
+        "values": inputs.values.contiguous(),
+        "location": packed_location(inputs.location),
+        "score": inputs.score.contiguous(),
+        "hidden_state": trace.hidden[0].clone(),
+        "cell": trace.cells[0].clone(),
+        "context": trace.contexts[0].clone(),
+        "weights": trace.weights[0].clone(),
+        "cumulative": torch.zeros_like(trace.weights[0]),
+        "gates": inputs.gates.contiguous(),
+        "keep": options.keep,
+        "all_hidden": trace.hidden[1:],
+        "activations": trace.activations,
+        "all_cells": trace.cells[1:],
+        "all_contexts": trace.contexts[1:],
+        "all_weights": trace.weights[1:],
+    }
+    sizes = {"steps": steps, "rows": rows, "tokens": tokens, "hidden": hidden, "memory": memory, "size": size}
+    flags = {"bfloat16": int(products == torch.bfloat16), "only_forward": int(options.only_forward)}
+    call(function, tensors, {}, kernel=kernel, **sizes, **flags)
     return trace
 
 
@@ -269,12 +311,14 @@ def _location_gradients(
     inputs: LoopInputs, grad_inner: Tensor, last: Tensor, cumulative: Tensor, found: LoopGradients
 ) -> tuple[Tensor, Tensor]:
     """Add to the kernel's gradient; return those of the last weights and of the sums."""
-    size, _, kernel = inputs.location.shape
-    flat = grad_inner.flatten(0, 1)
+    kernel = inputs.location.shape[2]
+    flat, rows = grad_inner.flatten(0, 1), len(grad_inner)
     found.location += (flat.t() @ _windows(last, cumulative, kernel).flatten(0, 1)).view_as(found.location)
-    flipped = inputs.location.flip(2).transpose(0, 1).reshape(2, size, kernel)
-    both = torch.nn.functional.conv1d(grad_inner.mT, flipped, padding=kernel // 2)
-    return both[:, 0], both[:, 1]
+    # each window's gradient, laid back over the tokens that it was cut from
+    columns = (flat @ inputs.location.flatten(1)).view(rows, -1, 2 * kernel).mT
+    tokens = columns.shape[2]
+    folded = torch.nn.functional.fold(columns, (1, tokens), (1, kernel), padding=(0, kernel // 2))
+    return folded[:, 0, 0], folded[:, 1, 0]
 
 
 def _cell_gradients(

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s_core.nn.cells import lstm_step
 from s2s_core.nn.frames import frame_layout
 from s2s_core.nn.linear import Linear, linear
-from s2s_core.nn.location_attention import Attended, LocationAttention
+from s2s_core.nn.location_attention import LocationAttention
 from s2s_core.nn.mask import length_mask
-from s2s_core.nn.rnn import Recurrent, State
+from s2s_core.nn.rnn import Recurrent
 from s2s_tts.decoders.attention_recurrence import LoopOptions, attention_recurrence
 from s2s_tts.decoders.postnet import MagnitudeNet, Postnet
 from s2s_tts.decoders.prenet import Prenet
+from s2s_tts.decoders.synthesis_loop import NativeLoop, PackedWeights, TorchLoop, can_run
 from s2s_tts.interfaces import Memory, Prediction, Spectrogram, SpectrogramDecoder
-
-MASK_STEPS = 64
-"""Steps whose dropout is drawn at a time in synthesis."""
 
 
 @dataclass
@@ -84,6 +82,7 @@ class Tacotron2Decoder(SpectrogramDecoder):
         self.reduction_factor = reduction_factor
         self.stop_threshold = stop_threshold
         self.rnn_dropout = sizes.rnn_dropout
+        self.packed: tuple[Any, PackedWeights] | None = None
         self.prenet = Prenet(num_mels, sizes.prenet, sizes.prenet_layers, sizes.prenet_dropout)
         self.attention_rnn = nn.LSTMCell(self.prenet_size + in_features, sizes.rnn)
         self.attention = LocationAttention(
@@ -162,91 +161,20 @@ class Tacotron2Decoder(SpectrogramDecoder):
         return Prediction(layout.leave(frames), spectrogram, stop_logits, alignments, finished, factor)
 
     def generate(self, memory: Memory, seeds: Tensor, max_frames: Tensor) -> Prediction:
-        loop = _Loop(self, memory, seeds)
-        limits = self._limits(max_frames)
-        for step in range(int(limits.max())):
-            stop = loop.step(step)
-            ends = (stop > self.stop_threshold) | (step + 1 >= limits[loop.rows])
-            if bool(ends.any()):
-                loop.leave(ends, stop > self.stop_threshold, step + 1)
-                if not len(loop.rows):
-                    break
+        loop = NativeLoop(self, memory, seeds) if can_run(self, memory) else TorchLoop(self, memory, seeds)
+        limits, first = self._limits(max_frames), 0
+        while len(loop.rows):
+            logits = loop.run(first, limits[loop.rows])
+            steps = torch.arange(first + 1, first + len(logits) + 1, device=logits.device)[:, None]
+            over = torch.sigmoid(logits.float()) > self.stop_threshold
+            ends = over | (steps >= limits[loop.rows])
+            gone, at = ends.any(0), ends.int().argmax(0)
+            if bool(gone.any()):
+                loop.leave(gone, over.gather(0, at[None])[0], first + at + 1)
+            first += len(logits)
         coarse, stop_logits, alignments = loop.collected()
         lengths = torch.minimum(loop.steps * self.reduction_factor, max_frames)
         return self._polished(coarse[:, : int(lengths.max())], lengths, stop_logits, alignments, loop.finished)
 
     def _limits(self, max_frames: Tensor) -> Tensor:
         return (max_frames + self.reduction_factor - 1) // self.reduction_factor
-
-
-class _Loop:
-    """A batch in synthesis; rows leave it as they finish."""
-
-    def __init__(self, decoder: Tacotron2Decoder, memory: Memory, seeds: Tensor) -> None:
-        values, batch = memory.values, len(memory.values)
-        self.decoder, self.seeds = decoder, seeds
-        self.values, self.keys = values, decoder.attention.keys(values)
-        self.mask = length_mask(memory.lengths, values.shape[1])
-        self.rows = torch.arange(batch, device=values.device)
-        """The utterances that are still spoken."""
-        self.steps = torch.zeros_like(memory.lengths)
-        self.finished = torch.zeros(batch, dtype=torch.bool, device=values.device)
-        size = decoder.attention_rnn.hidden_size
-        self.hidden = self.cell = values.new_zeros(batch, size)
-        self.context = values.new_zeros(batch, values.shape[2])
-        self.attended = decoder.attention.start(values)
-        self.state: State = decoder.decoder_rnn.initial_state(batch, values)
-        self.frame = values.new_zeros(batch, decoder.num_mels)
-        self.masks: list[Tensor] | None = None
-        self.made: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-
-    def step(self, number: int) -> Tensor:
-        """Speak one step; returns stop probabilities ``(rows,)``."""
-        decoder, cell = self.decoder, self.decoder.attention_rnn
-        seen = torch.cat((self._prenet(number), self.context), dim=1)
-        gates = F.linear(seen, cell.weight_ih, cell.bias_ih)
-        recurrent = F.linear(self.hidden, cell.weight_hh, cell.bias_hh)
-        self.hidden, self.cell = lstm_step(gates, recurrent, (self.hidden, self.cell))
-        self.context, self.attended = decoder.attention.step(
-            self.hidden, self.keys, self.values, self.mask, self.attended
-        )
-        output, self.state = decoder.decoder_rnn.step(torch.cat((self.hidden, self.context), dim=1), self.state)
-        read = torch.cat((output, self.context), dim=1)
-        frames, logits = decoder.projection(read), decoder.stop(read)[:, 0]
-        self.frame = frames[:, -decoder.num_mels :]
-        self.made.append((self.rows, frames, logits, self.attended.weights))
-        return torch.sigmoid(logits.float())
-
-    def _prenet(self, number: int) -> Tensor:
-        if number % MASK_STEPS == 0:
-            self.masks = self.decoder.prenet.masks(self.seeds, number, MASK_STEPS)
-        x = self.frame
-        for place, layer in enumerate(self.decoder.prenet.layers):
-            x = torch.relu(layer(x))
-            if self.masks is not None:
-                x = x * self.masks[place][:, number % MASK_STEPS].to(x.dtype)
-        return x
-
-    def leave(self, ends: Tensor, finished: Tensor, steps: int) -> None:
-        """Drop the rows that end."""
-        self.steps[self.rows[ends]] = steps
-        self.finished[self.rows[ends]] = finished[ends]
-        stay = ~ends
-        for name in ("rows", "seeds", "values", "keys", "mask", "hidden", "cell", "context", "frame"):
-            setattr(self, name, getattr(self, name)[stay])
-        self.attended = Attended(*(part[stay] for part in self.attended))
-        self.state = tuple(part[:, stay] for part in self.state)
-        if self.masks is not None:
-            self.masks = [mask[stay] for mask in self.masks]
-
-    def collected(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Frames ``(batch, frames, mels)``, stop logits and alignments of all utterances, zero after their ends."""
-        batch, steps = len(self.steps), len(self.made)
-        _, frames, logits, weights = self.made[0]
-        all_frames = frames.new_zeros(batch, steps, frames.shape[1])
-        stop_logits = logits.new_zeros(batch, steps)
-        alignments = weights.new_zeros(batch, steps, weights.shape[1])
-        for step, (rows, frames, logits, weights) in enumerate(self.made):
-            all_frames[rows, step], stop_logits[rows, step], alignments[rows, step] = frames, logits, weights
-        factor = self.decoder.reduction_factor
-        return all_frames.unflatten(2, (factor, -1)).flatten(1, 2), stop_logits, alignments
