@@ -14,6 +14,7 @@ TASK = TaskInfo(
     commands={
         "prepare": Command("a corpus to manifests", "s2s_tts.cli.prepare:main"),
         "synthesize": Command("text to recordings with a trained checkpoint", "s2s_tts.cli.synthesize:main"),
+        "quickstart": Command("make speech, train, test and speak in minutes", "s2s_tts.cli.quickstart:main"),
     },
 )
 
