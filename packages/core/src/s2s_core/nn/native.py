@@ -23,14 +23,6 @@ SOURCE = Path(__file__).with_name("recurrence.cpp")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-pthread", "-fno-math-errno")
 GATES = {"gru": 3, "lstm": 4}
 COMPILE_SECONDS = 120
-_WORK = {
-    "recurrence": "recurrent layers run",
-    "packed_attention": "attention layers run",
-    "image_norm": "batch-norm layers run",
-    "ctc_prefix_beam": "CTC beam search runs",
-    "wavenet_steps": "WaveNet generates",
-    "tacotron2_steps": "Tacotron 2 decodes",
-}
 
 _INTEGERS = ("steps", "batch", "hidden", "reverse", "products", "output_stride")
 _POINTERS = (
@@ -138,7 +130,7 @@ def load_library(source: Path = SOURCE) -> ctypes.CDLL | None:
         return ctypes.CDLL(str(_compiled(source)))
     except (OSError, subprocess.SubprocessError) as error:
         reason = str(error).strip().splitlines()[0]
-        _log.warning("%s in torch operations, slower: no compiled kernel (%s)", _WORK[source.stem], reason)
+        _log.warning("%s runs in torch operations, slower: it cannot be compiled (%s)", source.name, reason)
         return None
 
 
