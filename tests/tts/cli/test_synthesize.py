@@ -57,6 +57,7 @@ def test_one_bad_text_does_not_stop_the_others(run, tmp_path, capsys):
         (["one", "--output", "out.mp3"], "ends in .wav or .flac"),
         (["--file", "absent.txt"], "--file absent.txt: No such file"),
         (["one", "--vocoder", "absent.ckpt"], "absent.ckpt"),
+        (["one", "--vocoder", "wavenet"], r"trained first, name its checkpoint"),
         (["one", "--batch-size", "0"], "above 0"),
     ],
 )

@@ -319,6 +319,8 @@ def _vocoder(name: str | Path, task: TextToSpeech) -> Vocoder | None:
         return GriffinLim(task.features)
     from s2s_core.checkpoint import load_task
 
+    if str(name) == "wavenet" and not Path(name).exists():
+        raise UserError("--vocoder wavenet: a WaveNet is trained first, name its checkpoint; griffin-lim needs none")
     vocoder = getattr(load_task(name), "vocoder", None)
     if not isinstance(vocoder, Vocoder):
         raise UserError(f"--vocoder {name}: neither griffin-lim nor the checkpoint of a vocoder")
