@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -69,23 +68,3 @@ def png(image: np.ndarray) -> bytes:
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     parts = [struct.pack(">I", len(d)) + kind + d + struct.pack(">I", zlib.crc32(kind + d)) for kind, d in chunks]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
-
-
-def show_picture(loggers: Iterable[Any], name: str, image: np.ndarray, step: int) -> None:
-    """Hand an image to TensorBoard and W&B, where they are among the loggers."""
-    for logger in loggers:
-        add_image = getattr(getattr(logger, "experiment", None), "add_image", None)
-        if add_image is not None:
-            add_image(name, image, step, dataformats="HWC")
-        elif hasattr(logger, "log_image"):
-            logger.log_image(name, [image], step=step)
-
-
-def show_audio(loggers: Iterable[Any], name: str, audio: Tensor, sample_rate_hz: int, step: int) -> None:
-    """Hand audio ``(samples,)`` to TensorBoard and W&B, where they are among the loggers."""
-    for logger in loggers:
-        add_audio = getattr(getattr(logger, "experiment", None), "add_audio", None)
-        if add_audio is not None:
-            add_audio(name, audio[None], step, sample_rate_hz)
-        elif hasattr(logger, "log_audio"):
-            logger.log_audio(name, [audio.cpu().numpy()], step=step, sample_rate=[sample_rate_hz])

@@ -17,6 +17,7 @@ from s2s_core.optim.schedules import Schedule
 from s2s_core.precision.regularizer import L2Regularizer
 from s2s_core.task import Task
 from s2s_core.text.tokenizers import Tokenizer
+from s2s_core.tracking.samples import show_audio, show_picture
 from s2s_tts.interfaces import (
     Loss,
     Memory,
@@ -29,7 +30,7 @@ from s2s_tts.interfaces import (
     Vocoder,
 )
 from s2s_tts.metrics import alignment_measures, mel_cepstral_distortion, stops_right
-from s2s_tts.pictures import show_audio, show_picture, synthesis_picture
+from s2s_tts.pictures import synthesis_picture
 from s2s_tts.speakers import Speakers
 from s2s_tts.spectrogram import MelSpectrogram
 from s2s_tts.vocoders.griffin_lim import GriffinLim
@@ -62,6 +63,7 @@ class TextToSpeech(Task):
 
     name: ClassVar[str] = "tts"
     monitor: ClassVar[str] = "val/loss"
+    figures: ClassVar[tuple[str, ...]] = MEASURES
     example_unit: ClassVar[str] = "utterances"
 
     def __init__(

@@ -77,7 +77,8 @@ def _curves(curves: dict[str, Points]) -> str:
         stage, _, name = key.partition("/")
         shared = stage in ("train", "val") and name
         groups.setdefault(name if shared else key, {})[stage if shared else key] = points
-    charts = "".join(chart(title, series) for title, series in groups.items())
+    ordered = sorted(groups.items(), key=lambda group: group[0].startswith("speed/"))  # what was learnt comes first
+    charts = "".join(chart(title, series) for title, series in ordered)
     note = f'<p class="note">{left_out} figures of single layers are in the CSV.</p>' if left_out else ""
     return f'<div class="charts">{charts}</div>{note}' if charts else ""
 
