@@ -17,7 +17,7 @@ import pytest
 import tomllib
 import yaml
 
-from s2s_core.cli.configs import find_config, find_sweep
+from s2s_core.cli.configs import find_config, find_sweep, packaged_configs
 from s2s_core.cli.main import SHARED_COMMANDS, main
 from s2s_core.cli.tasks import installed_tasks
 from s2s_core.errors import UserError
@@ -166,8 +166,10 @@ def check_keys(task, verb, arguments):
         place = next((p for p, word in enumerate(kept) if word.partition("=")[0] == option), None)
         if place is not None:
             del kept[place : place + (1 if "=" in kept[place] else 2)]
-    spec = next(str(path) for path in sorted(Path(find_config("quickstart", task.config_home)).parent.glob("q*.yaml")))
-    base = [] if any(word.startswith("--config=") for word in kept) else [f"--config={spec}"]
+    named = any(word.startswith("--config=") for word in kept)
+    packaged = packaged_configs(task.config_home)
+    recipes = [name for name in ("quickstart", *packaged) if name in packaged and not name.startswith("overlays/")]
+    base = [] if named else [f"--config={packaged[recipes[0]]}"]
     parser_of(task.name, verb == "fit").parse_args([*base, *kept])
 
 

@@ -38,9 +38,12 @@ def test_a_run_folder_holds_what_is_needed_to_go_on_and_to_repeat(trained):
 
 
 def test_a_checkpoint_is_tested_with_no_config(best, capfd):
+    from s2s_asr.task import SpeechToText
+
     assert main(["run", "asr", "test", "--ckpt_path", str(best)]) == 0
     metrics = json.loads(capfd.readouterr().out.strip().splitlines()[-1])
     assert set(metrics) == {"test/loss", "test/wer", "test/cer"}
+    assert set(metrics) == {f"test/{name}" for name in SpeechToText.measured()}, "what a sweep can search for"
 
 
 def test_predict_keeps_the_manifests_order(best, corpus, capfd):
