@@ -5,8 +5,8 @@
     python benchmarks/synthetic_loop.py --lines 200 --epochs 10
 
 The synthetic speech says what the real training set says, by eSpeak NG in voices of its own; no voice of the test set
-is among them. All three see as many utterances: on real and synthetic speech together (50/50), half as many epochs.
-Validation and test are real. OpenSeq2Seq's table for LibriSpeech has 5.10, 49.80 and 4.66.
+is among them. Epochs are alike in size; that of both kinds has half of each (``--shares``). Validation and test are
+real. OpenSeq2Seq's table for LibriSpeech has 5.10, 49.80 and 4.66.
 """
 
 from __future__ import annotations
@@ -52,13 +52,15 @@ def shortened(manifest: Path, lines: int | None, target: Path) -> Path:
     return target
 
 
-def trained(name: str, train: list[Path], epochs: int, splits: dict[str, Path], options: argparse.Namespace) -> dict:
+def trained(
+    name: str, train: list[Path], mixture: list[str], splits: dict[str, Path], options: argparse.Namespace
+) -> dict:
     """Train on manifests; return the word error rate of the real test set."""
     began = time.monotonic()
     folder = options.output / name
     manifests = f"--data.train=[{', '.join(str(path) for path in train)}]"
     held_out = [f"--data.{split}={path}" for split, path in splits.items()]
-    common = [f"--output={folder}", f"--trainer.max_epochs={epochs}", *options.overrides]
+    common = [f"--output={folder}", f"--trainer.max_epochs={options.epochs}", *mixture, *options.overrides]
     run("asr", "fit", "--config", "quickstart", manifests, *held_out, *common)
     printed = run("asr", "test", f"--ckpt_path={folder / 'checkpoints' / 'best.ckpt'}")
     metrics = json.loads(next(line for line in printed.splitlines() if line.startswith("{")))
@@ -70,6 +72,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/synthetic-loop"))
     parser.add_argument("--lines", type=int, help="train on the first so many utterances only")
     parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--shares", nargs=2, type=float, default=[1, 1], help="of real and synthetic speech in both")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options, options.overrides = parser.parse_known_args(argv)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -86,10 +89,14 @@ def main(argv: list[str] | None = None) -> None:
     speakers = [] if real_speech else ["--speakers", *STAND_IN_SPEAKERS]
     run("tts", "synthesize", f"--manifest={real}", f"--output={folder}", f"--workers={options.workers}", *speakers)
     synthetic = folder / "synthetic.jsonl.gz"
+    with gzip.open(real, "rt") as lines:
+        count = sum(1 for _ in lines)
+    mixture = [f"--data.details.train_weights={options.shares}", f"--data.details.epoch_utterances={count}"]
+    real_share, synthetic_share = (round(100 * share / sum(options.shares)) for share in options.shares)
     rows = [
-        trained("real", [real], options.epochs, splits, options),
-        trained("synthetic", [synthetic], options.epochs, splits, options),
-        trained("both, 50/50", [real, synthetic], max(1, options.epochs // 2), splits, options),
+        trained("real", [real], [], splits, options),
+        trained("synthetic", [synthetic], [], splits, options),
+        trained(f"{real_share}-{synthetic_share} both", [real, synthetic], mixture, splits, options),
     ]
     print()
     print_table(rows, ["trained on", "WER", "seconds"])

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,8 +27,8 @@ def test_the_loop_closes(tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "S2S_DATA_DIR"}
     done = subprocess.run([*command, *small], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
     rows = json.loads((tmp_path / "result.json").read_text())["rows"]
-    assert [row["trained on"] for row in rows] == ["real", "synthetic", "both, 50/50"]
+    assert [row["trained on"] for row in rows] == ["real", "synthetic", "50-50 both"]
     assert all(0 < row["WER"] <= 2 for row in rows)
     assert "24 of 24 lines" in done.stdout
-    # the same number of utterances was seen each time
-    assert re.findall(r"train: (\d+) utterances", done.stderr) == ["24", "24", "48"]
+    assert "train: 48 utterances" in done.stderr
+    assert "an epoch draws 12 + 12" in done.stderr

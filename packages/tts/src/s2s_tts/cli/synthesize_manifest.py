@@ -28,8 +28,9 @@ any number of workers. OUTPUT gets audio/ and synthetic.jsonl.gz, Lhotse cuts wi
 that was killed goes on when the command is given again; lines that failed are named, tried again then, and make the
 exit status 1.
 
-Recognition trains on it beside real speech:
-  lightning run asr fit ... --data.train='[real.jsonl.gz, OUTPUT/synthetic.jsonl.gz]'
+Recognition trains on it beside real speech, here half of each:
+  lightning run asr fit ... --data.train='[real.jsonl.gz, OUTPUT/synthetic.jsonl.gz]' \\
+      --data.details.train_weights='[1, 1]'
 """
 
 
