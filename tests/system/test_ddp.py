@@ -201,6 +201,23 @@ def test_evaluation_is_exact_for_any_number_of_processes_and_any_batch_size(trai
         assert each["rows"] == found[0]["rows"]
 
 
+@pytest.mark.slow
+def test_evaluation_ends_on_ranks_without_a_batch(trained, corpus, tmp_path):
+    with gzip.open(corpus / "train.jsonl.gz", "rt") as file:
+        lines = file.readlines()[:2]
+    manifest = tmp_path / "two.jsonl.gz"
+    with gzip.open(manifest, "wt") as file:
+        file.writelines(lines)
+    found = []
+    for processes in (1, 3):
+        torchrun(processes, "evaluate", trained / "checkpoints" / "best.ckpt", manifest, tmp_path, cwd=tmp_path)
+        found.append(json.loads((tmp_path / f"{processes}.json").read_text()))
+    for row in found[1]["metrics"]:
+        assert row == pytest.approx(found[0]["metrics"][0], rel=1e-5)
+    assert found[1]["rows"] == found[0]["rows"]
+    assert len(found[1]["rows"]) == 2
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "train":
         name = f"{os.environ['WORLD_SIZE']}-{os.environ['RANK']}.pt"

@@ -422,3 +422,13 @@ def test_the_real_librispeech_and_lhotses_recipe_agree(tmp_path):
     for name, cut in theirs.items():
         assert ours[name].supervisions[0].text == cut.supervisions[0].text
         assert ours[name].num_samples == cut.num_samples
+
+
+def test_a_corpus_that_holds_its_manifests_can_move(corpus, tmp_path):
+    prepare("csv", corpus, corpus)
+    prepare("csv", corpus, tmp_path / "beside" / "manifests", "--relative")
+    assert cuts(corpus)["u0"].recording.sources[0].source == "wav/u0.wav"
+    assert cuts(tmp_path / "beside" / "manifests")["u0"].recording.sources[0].source == "../../corpus/wav/u0.wav"
+    moved = corpus.rename(tmp_path / "moved")
+    table = CutTable.load([moved / "train.jsonl.gz"])
+    assert len(table.audio(0, RATE)) == RATE

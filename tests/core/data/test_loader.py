@@ -106,3 +106,10 @@ def test_the_global_generator_is_left_alone():
 def test_tensors_of_batches_are_pinned():
     for batch in ResumableLoader(Echo(), sampler(), pin_memory=True):
         assert batch.values.is_pinned()
+
+
+def test_a_rank_without_a_batch_is_promised_one_and_gets_none():
+    plans = [BucketBatchSampler([1.0, 2.0], 1.0, shuffle=False, rank=rank, world_size=3) for rank in range(3)]
+    loaders = [ResumableLoader(Echo(), plan) for plan in plans]
+    assert [len(loader) for loader in loaders] == [1, 1, 1]
+    assert [len(list(loader)) for loader in loaders] == [1, 1, 0]

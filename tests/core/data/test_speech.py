@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
 from lhotse.audio.backend import audio_backend
 
+from s2s_core.data.manifests import write_cuts
 from s2s_core.data.speech import CutTable
 from s2s_core.errors import UserError
 
@@ -151,3 +153,41 @@ def test_a_cut_names_its_speaker(tmp_path):
     (tmp_path / "cuts.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     table = CutTable.load([tmp_path / "cuts.jsonl"])
     assert [table.info(i).speaker for i in range(2)] == ["ann", None]
+
+
+def relative(cuts, folder) -> None:
+    for cut in cuts:
+        cut.recording.sources[0].source = Path(cut.recording.sources[0].source).relative_to(folder).as_posix()
+
+
+def test_file_names_are_relative_to_the_manifest_or_to_the_working_directory(cuts, tmp_path, monkeypatch):
+    expected = [reference(cut) for cut in cuts]
+    relative(cuts, tmp_path)
+    write(cuts, tmp_path / "cuts.jsonl.gz")
+    (tmp_path / "elsewhere").mkdir()
+    write(cuts, tmp_path / "elsewhere" / "cuts.jsonl.gz")
+    monkeypatch.chdir("/")
+    for i, audio in enumerate(expected):
+        np.testing.assert_array_equal(CutTable.load([tmp_path / "cuts.jsonl.gz"]).audio(i, RATE), audio)
+    lost = CutTable.load([tmp_path / "elsewhere" / "cuts.jsonl.gz"])
+    with pytest.raises(UserError, match=f"cut 'cut0': {tmp_path}/elsewhere/r0.wav: no such file"):
+        lost.audio(0, RATE)
+    monkeypatch.chdir(tmp_path)  # as Lhotse has it
+    np.testing.assert_array_equal(lost.audio(0, RATE), expected[0])
+
+
+def test_what_is_written_moves_with_its_recordings(cuts, tmp_path):
+    home, other = tmp_path / "home", tmp_path / "other"
+    home.mkdir()
+    (tmp_path / "r0.wav").rename(home / "r0.wav")
+    cuts[0].recording.sources[0].source = str(home / "r0.wav")
+    write_cuts(home / "plain.jsonl.gz", cuts, home)
+    write_cuts(home / "relative.jsonl.gz", cuts, home, relative=True)
+    for name in ("plain", "relative"):
+        sources = [cut.recording.sources[0].source for cut in CutSet.from_file(home / f"{name}.jsonl.gz")]
+        assert sources[0] == "r0.wav"
+        assert sources[1] == (str(tmp_path / "r1.wav") if name == "plain" else "../r1.wav")
+    home.rename(other)
+    for i, cut in enumerate(cuts):
+        cut.recording.sources[0].source = str((other if i == 0 else tmp_path) / f"r{i}.wav")
+        np.testing.assert_array_equal(CutTable.load([other / "relative.jsonl.gz"]).audio(i, RATE), reference(cut))

@@ -41,6 +41,11 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="synthetic: another seed, other speech")
     output = parser.add_argument_group("output")
     output.add_argument("--shar", type=int, metavar="SIZE", help="write Lhotse Shar, SIZE recordings an archive")
+    output.add_argument(
+        "--relative",
+        action="store_true",
+        help="name audio relative to --output even where it lies outside",
+    )
     output.add_argument("--sentencepiece", type=int, metavar="SIZE", help="train a vocabulary of SIZE pieces as well")
     text = parser.add_argument_group("transcripts")
     text.add_argument(
@@ -86,6 +91,7 @@ def main(argv: list[str]) -> int:
         overwrite=arguments.overwrite,
         audio_root=arguments.audio_root,
         seed=arguments.seed,
+        relative=arguments.relative,
     )
     summary = prepare_corpus(arguments.corpus, arguments.input, arguments.output, options)
     print("\n".join(summary.lines()))

@@ -40,6 +40,8 @@ class PrepareOptions:
     """For tables: what their relative file names are relative to."""
     seed: int = 0
     """For synthetic speech."""
+    relative: bool = False
+    """Name recordings relative to the manifests also where they do not lie beside or under them."""
 
 
 def prepare_corpus(corpus: str, source: Path | None, output: Path, options: PrepareOptions) -> Summary:
@@ -115,7 +117,7 @@ def _write(
     )
     with all_or_nothing(output, options.overwrite) as scratch:
         for split, utterances in splits.items():
-            summary.files.append(write_split(scratch, split, utterances, options.shar_size))
+            summary.files.append(write_split(scratch, split, utterances, options.shar_size, output, options.relative))
         if options.sentencepiece_size is not None:
             learnt = [splits["train"]] if "train" in splits else splits.values()
             texts = [utterance.text for utterances in learnt for utterance in utterances]

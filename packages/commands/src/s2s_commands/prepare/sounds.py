@@ -16,7 +16,7 @@ from s2s_commands.prepare.clips import Clip, Corpus
 from s2s_commands.prepare.folders import read_folders, read_fsdd, read_tables
 from s2s_commands.prepare.speech_commands import read_speech_commands, read_twelve_classes
 from s2s_core.data.audio_files import AudioInfo, inspect_audio
-from s2s_core.data.manifests import SUMMARY_FILE, all_or_nothing, check_free, recording_cut
+from s2s_core.data.manifests import SUMMARY_FILE, all_or_nothing, check_free, recording_cut, write_cuts
 from s2s_core.errors import UserError
 
 REJECTED_FILE = "rejected.tsv"
@@ -123,20 +123,15 @@ def _write(
     rejected: list[tuple[Clip, str]],
     notes: list[str],
 ) -> SoundSummary:
-    from lhotse import CutSet
-
     files = [f"{split}.jsonl.gz" for split in kept]
     counts = {split: dict(sorted(Counter(clip.label for clip, _ in rows).items())) for split, rows in kept.items()}
     summary = SoundSummary(counts, len(rejected), notes, [*files, REJECTED_FILE])
     with all_or_nothing(output, overwrite) as folder:
         for name, rows in zip(files, kept.values(), strict=True):
-            with CutSet.open_writer(folder / name) as writer:
-                for clip, audio in rows:
-                    writer.write(
-                        recording_cut(
-                            clip.name, clip.audio, audio, clip.label, clip.speaker, clip.start_s, clip.duration_s
-                        )
-                    )
+            cuts = (
+                recording_cut(c.name, c.audio, audio, c.label, c.speaker, c.start_s, c.duration_s) for c, audio in rows
+            )
+            write_cuts(folder / name, cuts, output)
         lines = [f"{clip.split}\t{clip.name}\t{' '.join(reason.split())}" for clip, reason in rejected]
         (folder / REJECTED_FILE).write_text("\n".join(["split\tid\treason", *lines]) + "\n", encoding="utf-8")
         (folder / SUMMARY_FILE).write_text(json.dumps(vars(summary), indent=2) + "\n", encoding="utf-8")

@@ -84,7 +84,9 @@ class ResumableLoader(Generic[Batch]):
         )
 
     def __len__(self) -> int:
-        return len(self.sampler)
+        """This rank's batches in a whole epoch, but at least 1: a trainer leaves an evaluation's end out on a rank that
+        is promised none, and the others then wait for its part of a metric."""
+        return max(1, len(self.sampler))
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches from the sampler's position to the end of its epoch.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +14,39 @@ from s2s_core.data.output_folder import SUMMARY_FILE, all_or_nothing, check_free
 if TYPE_CHECKING:
     from lhotse.cut import Cut
 
-__all__ = ["SUMMARY_FILE", "all_or_nothing", "check_free", "recording_cut"]
+__all__ = ["SUMMARY_FILE", "all_or_nothing", "check_free", "recording_cut", "write_cuts"]
+
+
+def write_cuts(path: Path, cuts: Iterable[Cut], home: Path | None = None, relative: bool = False) -> None:
+    """Write a manifest whose recordings can move with it.
+
+    Args:
+        path: where to.
+        cuts: what to write.
+        home: the folder where the manifest will lie, if that is another than ``path``'s. Recordings in or under it are
+            named relative to it, which `CutTable` understands.
+        relative: whether others are too; otherwise their paths are absolute, which Lhotse itself understands.
+    """
+    from lhotse import CutSet
+
+    with CutSet.open_writer(path) as writer:
+        for cut in cuts:
+            writer.write(_at_home(cut, (home or path.parent).resolve(), relative))
+
+
+def _at_home(cut: Cut, home: Path, relative: bool) -> Cut:
+    from lhotse.utils import fastcopy
+
+    recording = getattr(cut, "recording", None)
+    if recording is None:
+        return cut
+    sources = [
+        replace(source, source=Path(os.path.relpath(source.source, home)).as_posix())
+        if source.type == "file" and (relative or Path(source.source).is_relative_to(home))
+        else source
+        for source in recording.sources
+    ]
+    return fastcopy(cut, recording=fastcopy(recording, sources=sources))
 
 
 def recording_cut(

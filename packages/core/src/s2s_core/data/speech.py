@@ -42,6 +42,8 @@ class _Row(NamedTuple):
     line: bytes
     duration_s: float
     member: _TarMember | None = None
+    folder: str = "."
+    """Of the manifest, which file names in it may be relative to."""
 
 
 class CutTable:
@@ -96,17 +98,27 @@ class CutTable:
         try:
             if row.member is not None:
                 return _read_member(data, row.member, sample_rate_hz)
-            return read_cut(data, sample_rate_hz)
+            return read_cut(data, sample_rate_hz, row.folder)
         except UserError as error:
             raise UserError(f"cut {data['id']!r}: {error}") from None
 
 
-def read_cut(data: dict[str, Any], sample_rate_hz: int) -> Tensor:
+def read_cut(data: dict[str, Any], sample_rate_hz: int, folder: str | Path = ".") -> Tensor:
     """Decode a Lhotse cut, given as ``cut.to_dict()``: ``(samples,)``, float32, the mean of its channels.
+
+    Args:
+        data: the cut; its file names are put right in place.
+        sample_rate_hz: of what is returned.
+        folder: of the manifest. File names are relative to it or, as Lhotse has it, to the working directory.
 
     Raises:
         UserError: if the recording cannot be read; the message names the file.
     """
+    for source in _sources(data):
+        if source["type"] == "file" and not Path(source["source"]).is_absolute():
+            beside = Path(folder) / source["source"]
+            if beside.exists() or not Path(source["source"]).exists():
+                source["source"] = str(beside)
     return _read_plain(data, sample_rate_hz) if _is_plain(data) else _read_with_lhotse(data, sample_rate_hz)
 
 
@@ -147,7 +159,8 @@ def _manifest_rows(path: Path) -> Iterator[_Row]:
         with opener(path, "rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
-                    yield _Row(line, _duration_s(_parse_cut(line, f"{path}:{number}")))
+                    data = _parse_cut(line, f"{path}:{number}")
+                    yield _Row(line, _duration_s(data), folder=str(path.parent))
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
 
@@ -230,10 +243,13 @@ def _read_member(data: dict[str, Any], member: _TarMember, sample_rate_hz: int) 
     return audio
 
 
-def _source_names(data: dict[str, Any]) -> list[str]:
+def _sources(data: dict[str, Any]) -> list[dict[str, Any]]:
     cuts = [track["cut"] for track in data["tracks"]] if "tracks" in data else [data]
-    sources = [source for cut in cuts for source in (cut.get("recording") or {}).get("sources", [])]
-    return [str(source["source"]) if source["type"] == "file" else source["type"] for source in sources]
+    return [source for cut in cuts for source in (cut.get("recording") or {}).get("sources", [])]
+
+
+def _source_names(data: dict[str, Any]) -> list[str]:
+    return [str(source["source"]) if source["type"] == "file" else source["type"] for source in _sources(data)]
 
 
 def _read_with_lhotse(data: dict[str, Any], sample_rate_hz: int) -> Tensor:

@@ -113,7 +113,7 @@ def _write(output: Path, splits: dict[str, list[Utterance]], rejected: list[Reje
     speakers = sorted({speaker for speaker in everyone if speaker})
     with all_or_nothing(output, overwrite) as scratch:
         for split, utterances in splits.items():
-            summary.files.append(write_split(scratch, split, utterances, None))
+            summary.files.append(write_split(scratch, split, utterances, None, output))
         if speakers:
             (scratch / SPEAKERS_FILE).write_text("\n".join(speakers) + "\n", encoding="utf-8")
             summary.files.append(SPEAKERS_FILE)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from s2s_core.data.prepare.rows import Rejected, Row
+from s2s_core.data.prepare.writing import REJECTED_FILE
 from s2s_core.errors import UserError
 
 SPLIT_NAMES = {"dev": "validation", "val": "validation", "valid": "validation"}
@@ -37,6 +38,7 @@ def read_csv_corpus(source: Path, audio_root: Path | None = None) -> Iterator[Ro
         UserError: if there is no table, or one lacks a column.
     """
     tables = [source] if source.is_file() else sorted([*source.glob("*.csv"), *source.glob("*.tsv")])
+    tables = [table for table in tables if table.name != REJECTED_FILE]  # of a corpus prepared in its own folder
     if not tables:
         raise UserError(f"{source}: no .csv or .tsv file in it")
     for table in tables:

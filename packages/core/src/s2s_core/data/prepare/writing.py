@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2s_core.data.manifests import SUMMARY_FILE, recording_cut
+from s2s_core.data.manifests import SUMMARY_FILE, recording_cut, write_cuts
 from s2s_core.data.prepare.checks import Utterance
 from s2s_core.data.prepare.rows import Rejected
 from s2s_core.data.prepare.summary import Summary
@@ -20,16 +20,28 @@ if TYPE_CHECKING:
 REJECTED_FILE = "rejected.tsv"
 
 
-def write_split(folder: Path, split: str, utterances: Sequence[Utterance], shar_size: int | None) -> str:
-    """Write a split as ``SPLIT.jsonl.gz``, or as Lhotse Shar in ``SPLIT-shar``; return the name."""
-    from lhotse import CutSet
+def write_split(
+    folder: Path,
+    split: str,
+    utterances: Sequence[Utterance],
+    shar_size: int | None,
+    home: Path | None = None,
+    relative: bool = False,
+) -> str:
+    """Write a split as ``SPLIT.jsonl.gz``, or as Lhotse Shar in ``SPLIT-shar``; return the name.
 
+    Args:
+        folder: where to.
+        split: its name.
+        utterances: what to write.
+        shar_size: recordings in an archive; a plain manifest if None.
+        home, relative: see `write_cuts`.
+    """
     if shar_size is None:
         name = f"{split}.jsonl.gz"
-        with CutSet.open_writer(folder / name) as writer:
-            for utterance in utterances:
-                writer.write(to_cut(utterance))
+        write_cuts(folder / name, map(to_cut, utterances), home, relative)
         return name
+    from lhotse import CutSet
     from lhotse.audio.backend import audio_backend
 
     name = f"{split}-shar"
