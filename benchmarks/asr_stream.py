@@ -32,9 +32,10 @@ WAYS = {
 
 
 def joined(audio: list[torch.Tensor], texts: list[str], count: int, pause: int) -> tuple[list[torch.Tensor], list[str]]:
-    """Every ``count`` utterances as one recording."""
+    """Every ``count`` utterances as one recording, with the soft noise of a room between."""
+    quiet = 1e-3 * torch.randn(pause, generator=torch.Generator().manual_seed(0))
     groups = range(0, len(audio), count)
-    sounds = [torch.cat([p for x in audio[g : g + count] for p in (x, torch.zeros(pause))]) for g in groups]
+    sounds = [torch.cat([p for x in audio[g : g + count] for p in (x, quiet)]) for g in groups]
     return sounds, [" ".join(texts[g : g + count]) for g in groups]
 
 
