@@ -57,7 +57,7 @@ def trained(
 ) -> dict:
     """Train on manifests; return the word error rate of the real test set."""
     began = time.monotonic()
-    folder = options.output / name
+    folder = options.output / f"trained-on-{name.replace(' ', '-')}"
     manifests = f"--data.train=[{', '.join(str(path) for path in train)}]"
     held_out = [f"--data.{split}={path}" for split, path in splits.items()]
     common = [f"--output={folder}", f"--trainer.max_epochs={options.epochs}", *mixture, *options.overrides]
