@@ -59,4 +59,6 @@ $(STAMP): constraints.txt pyproject.toml $(wildcard packages/*/pyproject.toml)
 	@# both are built here: deepspeed against the torch that is installed, kenlm by a compiler; their tests skip without them
 	-$(BIN)/python -m pip install -c constraints.txt --no-build-isolation 'deepspeed>=0.19,<0.20'
 	-$(BIN)/python -m pip install -c constraints.txt kenlm
+	@# pyctcdecode asks for an older numpy than it needs, so it comes without what it asks for, which is here already
+	-$(BIN)/python -m pip install -c constraints.txt --no-deps flashlight-text pygtrie pyctcdecode
 	@touch $@

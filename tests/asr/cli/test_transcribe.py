@@ -22,6 +22,9 @@ class Echo:
     sample_rate_hz = 16_000
     task = SimpleNamespace(tokenizer=CharTokenizer())
 
+    def close(self):
+        pass
+
     def transcribe_each(self, sources, batch_seconds, chunk_s, overlap_s, progress):
         self.options = batch_seconds, chunk_s, overlap_s
         for source in sources:
@@ -41,7 +44,7 @@ def echo(monkeypatch):
     echo = Echo()
     loads = []
 
-    def load(path, device, precision):
+    def load(path, device, precision, search, jobs):
         loads.append((str(path), device, precision))
         return echo
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from lightning.pytorch.cli import OptimizerCallable
@@ -22,6 +22,9 @@ from s2s_core.precision.regularizer import L2Regularizer
 from s2s_core.task import Task
 from s2s_core.text.tokenizers import Tokenizer
 from s2s_core.tracking.samples import can_show, show_audio, show_picture, show_table, spectrogram_picture
+
+if TYPE_CHECKING:
+    from s2s_asr.search.searcher import Searcher
 
 SAMPLES_SHOWN = 3
 """Transcripts that are logged beside their references at each validation."""
@@ -84,6 +87,8 @@ class SpeechToText(Task):
         self.tokenizer = tokenizer
         self.augment = augment
         self.consistency = consistency
+        self.searcher: Searcher | None = None
+        """Takes the best path's place in evaluation, where a language model is given."""
         self.train_wer = ErrorRate("word")
         self.eval_loss = MeanMetric()
         self._heard = False
@@ -192,6 +197,9 @@ class SpeechToText(Task):
 
     @torch.no_grad()
     def _texts(self, seen: Any, lengths: Tensor) -> list[str]:
+        if self.searcher is not None:
+            found = self.searcher.search_batch(seen.float().log_softmax(-1), lengths)
+            return [row[0].text for row in found]
         texts = (self.tokenizer.decode(ids) for ids in self.decoder.recognise(seen, lengths))
         # what a model puts between words may be two spaces; references and `Transcriber` have one
         return [" ".join(text.split()) for text in texts]

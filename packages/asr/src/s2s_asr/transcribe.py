@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -15,7 +15,12 @@ from torch.nn.utils.rnn import pad_sequence
 
 from s2s_asr.audio_input import Recording, Waveform, from_waveform, open_recording
 from s2s_asr.chunks import Chunk, ChunkPlan, plan_chunks, samples_per_frame
+from s2s_asr.decoders.ctc import CtcDecoder
 from s2s_asr.interfaces import Decoder, TokenSpan
+from s2s_asr.search.hypotheses import Hypothesis
+from s2s_asr.search.searcher import Searcher
+from s2s_asr.search.segments import Frames, RecordingSearch
+from s2s_asr.search.settings import SearchSettings
 from s2s_asr.words import Word, join_spans, words_of
 from s2s_core.audio.measures import Measures, measure
 from s2s_core.errors import UserError
@@ -33,6 +38,8 @@ OVERLAP_S = 4.0
 BATCHES_AHEAD = 16
 """Recordings are sorted by length within about so many batches, which bounds how long a result waits for its turn."""
 RECORDINGS_AHEAD = 1024
+SEGMENT_S = 60.0
+"""Longer recordings are searched in segments cut at pauses."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,8 @@ class Transcript:
     """The words, single spaces between them."""
     words: list[Word]
     duration_s: float
+    hypotheses: list[Hypothesis] = field(default_factory=list)
+    """What a search found, the best first; empty without one."""
 
 
 class Transcriber:
@@ -60,13 +69,22 @@ class Transcriber:
     Args:
         task: in evaluation mode, on its device.
         precision: ``"32-true"``, or ``"bf16"`` for encoder and decoder under bfloat16 autocast; features stay float32.
+        search: how to search; without it, the best path is taken.
+        jobs: searches at a time, see `Searcher`; end them with `close`, or use the transcriber in a ``with``.
 
     Raises:
-        UserError: if the task's decoder is none of speech.
+        UserError: if the task's decoder is none of speech, or a search is wanted of one that is not CTC's, or the
+            search's files cannot be read.
         ValueError: if the precision is unknown.
     """
 
-    def __init__(self, task: SpeechToText, precision: Precision = "32-true") -> None:
+    def __init__(
+        self,
+        task: SpeechToText,
+        precision: Precision = "32-true",
+        search: SearchSettings | None = None,
+        jobs: int = 1,
+    ) -> None:
         if precision not in ("32-true", "bf16"):
             raise ValueError(f"precision must be '32-true' or 'bf16', got {precision!r}")
         if not isinstance(task.decoder, Decoder):
@@ -77,9 +95,19 @@ class Transcriber:
         self.device = next(task.encoder.parameters()).device
         self.sample_rate_hz = task.features.sample_rate_hz
         self.frame_samples = samples_per_frame(self._frames_of, self.sample_rate_hz)
+        if search is not None and not isinstance(task.decoder, CtcDecoder):
+            raise UserError(f"only a CTC model can be searched so, this one has a {type(task.decoder).__name__}")
+        self.searcher = None if search is None else Searcher(search, task.tokenizer, jobs, str(self.device))
 
     @classmethod
-    def load(cls, path: str | Path, device: str = "cpu", precision: Precision = "32-true") -> Transcriber:
+    def load(
+        cls,
+        path: str | Path,
+        device: str = "cpu",
+        precision: Precision = "32-true",
+        search: SearchSettings | None = None,
+        jobs: int = 1,
+    ) -> Transcriber:
         """Rebuild the recogniser that ``fit`` wrote to ``path``.
 
         Raises:
@@ -94,7 +122,18 @@ class Transcriber:
             task = task.to(device)
         except (RuntimeError, AssertionError) as error:
             raise UserError(f"device '{device}' cannot be used: {str(error).splitlines()[0]}") from None
-        return cls(task, precision)
+        return cls(task, precision, search, jobs)
+
+    def close(self) -> None:
+        """End the searches that run beside this process."""
+        if self.searcher is not None:
+            self.searcher.close()
+
+    def __enter__(self) -> Transcriber:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def transcribe(
         self,
@@ -143,6 +182,32 @@ class Transcriber:
             raise ValueError(f"batch_seconds must be positive, got {batch_seconds}")
         plan = plan_chunks(self.frame_samples, self.sample_rate_hz, chunk_s, overlap_s)
         jobs = (self._open(index, source) for index, source in enumerate(sources))
+        for job in self._finished(jobs, plan, batch_seconds, progress):
+            yield self._result(job)
+
+    def log_probs_each(
+        self, sources: Iterable[Source], progress: Callable[[float], None] | None = None
+    ) -> Iterator[Tensor | UserError]:
+        """Yield the ``(time, labels + 1)`` that a CTC model makes of each source, natural and on the host, or the error
+        that names the source.
+
+        Args:
+            sources, progress: see `transcribe_each`.
+        """
+        plan = plan_chunks(self.frame_samples, self.sample_rate_hz, CHUNK_S, OVERLAP_S)
+        jobs = (replace(self._open(index, source), frames=Frames()) for index, source in enumerate(sources))
+        for job in self._finished(jobs, plan, BATCH_S, progress):
+            assert isinstance(job.frames, Frames)
+            yield job.error if job.error is not None else job.frames.all(self.task.decoder.vocab_size + 1)
+
+    def _finished(
+        self,
+        jobs: Iterable[_Job],
+        plan: ChunkPlan,
+        batch_seconds: float,
+        progress: Callable[[float], None] | None,
+    ) -> Iterator[_Job]:
+        """Recognise jobs, those of like length together; yields them in their order."""
         for group in _groups(jobs, BATCHES_AHEAD * batch_seconds):
             longest_first = sorted(group, key=lambda job: -job.duration_s)
             pieces = (piece for job in longest_first for piece in self._pieces(job, plan))
@@ -150,7 +215,7 @@ class Transcriber:
                 self._recognise(batch)
                 if progress is not None:
                     progress(sum(piece.new_samples for piece in batch) / self.sample_rate_hz)
-            yield from (self._result(job) for job in group)
+            yield from group
 
     def stream(self, source: Source, options: StreamOptions | None = None) -> Iterator[StreamResult]:
         """Yield a recording's words as a stream would find them, partial and final: see `StreamingTranscriber`.
@@ -170,13 +235,18 @@ class Transcriber:
     def _open(self, index: int, source: Source) -> _Job:
         try:
             if isinstance(source, Recording):
-                return _Job(source)
-            if isinstance(source, str | Path):
-                return _Job(open_recording(source))
-            waveform = source if isinstance(source, Waveform) else Waveform(source, self.sample_rate_hz)
-            return _Job(from_waveform(waveform, f"#{index}"))
+                recording = source
+            elif isinstance(source, str | Path):
+                recording = open_recording(source)
+            else:
+                waveform = source if isinstance(source, Waveform) else Waveform(source, self.sample_rate_hz)
+                recording = from_waveform(waveform, f"#{index}")
         except UserError as error:
             return _Job(None, error=error)
+        if self.searcher is None:
+            return _Job(recording)
+        most_frames = int(SEGMENT_S * self.sample_rate_hz / self.frame_samples)
+        return _Job(recording, frames=RecordingSearch(self.searcher, most_frames))
 
     def _frames_of(self, samples: Tensor) -> Tensor:
         return self.task.encoder.output_lengths(self.task.features.output_lengths(samples))
@@ -219,6 +289,10 @@ class Transcriber:
             encodings, lengths = self.task.encoder(features, lengths)
             seen = self.decoder(encodings, lengths)
             kept = [slice(p.chunk.keep_from, p.chunk.keep_to) for p in batch]
+            if batch[0].job.frames is not None:
+                for piece, row, length, keep in zip(batch, seen, lengths.tolist(), kept, strict=True):
+                    piece.job.take(row[:length][keep].float().log_softmax(-1).cpu(), last=keep.stop is None)
+                return
             spans = self.decoder.spans(seen, lengths, kept)
         for piece, row in zip(batch, spans, strict=True):
             start = piece.chunk.first_frame + piece.chunk.keep_from
@@ -232,8 +306,15 @@ class Transcriber:
             return job.error
         assert job.recording is not None
         duration_s = job.samples / self.sample_rate_hz
-        words = words_of(job.spans, self.task.tokenizer, self.frame_samples / self.sample_rate_hz, duration_s)
+        if isinstance(job.frames, RecordingSearch):
+            results = job.frames.result() or [Hypothesis("", 0.0, 0.0)]
+            found = [replace(one, words=self._words_of(one.spans, duration_s)) for one in results]
+            return Transcript(job.recording.name, found[0].text, found[0].words, round(duration_s, 3), found)
+        words = self._words_of(job.spans, duration_s)
         return Transcript(job.recording.name, " ".join(w.text for w in words), words, round(duration_s, 3))
+
+    def _words_of(self, spans: list[TokenSpan], duration_s: float) -> list[Word]:
+        return words_of(spans, self.task.tokenizer, self.frame_samples / self.sample_rate_hz, duration_s)
 
 
 @dataclass
@@ -246,6 +327,15 @@ class _Job:
     measures: Measures | None = None
     """Of the whole recording, if it comes in several pieces and the features depend on the whole."""
     spans: list[TokenSpan] = field(default_factory=list)
+    frames: RecordingSearch | Frames | None = None
+    """Where log-probabilities go; with None the best path is taken."""
+
+    def take(self, log_probs: Tensor, last: bool) -> None:
+        """Take the next frames' log-probabilities."""
+        assert self.frames is not None
+        self.frames.add(log_probs)
+        if last:
+            self.frames.finish()
 
     @property
     def duration_s(self) -> float:

@@ -14,9 +14,11 @@ TASK = TaskInfo(
     convert="s2s_asr.openseq2seq:convert",
     commands={
         "prepare": Command("a corpus to manifests", "s2s_asr.cli.prepare:main"),
+        "test": Command("measure a checkpoint on the test set", "s2s_asr.cli.test:main"),
         "transcribe": Command("recordings to text with a trained checkpoint", "s2s_asr.cli.transcribe:main"),
         "stream": Command("audio that is still going on to words", "s2s_asr.cli.stream:main"),
         "align": Command("recordings and their texts to times of words", "s2s_asr.cli.align:main"),
+        "tune-lm": Command("find the weights of language models on a validation set", "s2s_asr.cli.tune_lm:main"),
         "quickstart": Command("make speech, train, test and transcribe in minutes", "s2s_asr.cli.quickstart:main"),
     },
 )

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, TextIO
 
 from s2s_asr.cli.fusion import add_fusion, fuse
 from s2s_asr.cli.options import device_of, not_negative, positive
+from s2s_asr.cli.search_options import add_search_options, search_settings
 from s2s_core.cli.arguments import VerbParser
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
+    from s2s_asr.search.hypotheses import Hypothesis
     from s2s_asr.sources import NamedSource
     from s2s_asr.transcribe import Transcriber, Transcript
+    from s2s_asr.words import Word
 
 MOST_HEADERS = 2000
 
@@ -28,7 +31,8 @@ them, quoted patterns, - for WAV on standard input, or manifests (.csv with a co
 a Shar folder). Where a manifest has transcripts, the word error rate is printed at the end.
 
 formats: text  the text alone for one recording, NAME<TAB>TEXT for several
-         json  an object a line: path, text, duration_s, words with start_s, end_s and confidence
+         json  an object a line: path, text, duration_s, words with start_s, end_s and confidence; after a search
+               also nbest, the best first: text, score, its parts acoustic, lm and rescoring, and words
          csv   wav_filename,predicted_transcript
 
 A recording that cannot be read is named on standard error, the others go on, and the exit status is 1.
@@ -43,10 +47,13 @@ def main(argv: Sequence[str]) -> int:
     from s2s_asr.sources import find_sources  # torch takes seconds to import, --help should not
     from s2s_asr.transcribe import Transcriber
 
-    transcriber = Transcriber.load(options.checkpoint, device_of(options.device), options.precision)
-    fuse(transcriber, options)
-    sources = find_sources(options.files, transcriber.sample_rate_hz)
+    search = search_settings(options)
+    device = device_of(options.device)
     with ExitStack() as stack:
+        transcriber = Transcriber.load(options.checkpoint, device, options.precision, search, options.jobs)
+        stack.callback(transcriber.close)
+        fuse(transcriber, options)
+        sources = find_sources(options.files, transcriber.sample_rate_hz)
         output = stack.enter_context(_opened(options.output)) if options.output else sys.stdout
         return _transcribe(transcriber, sources, options, output)
 
@@ -69,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--chunk-s", type=not_negative, default=30.0, metavar="S", help="cut what is longer, 0: never (%(default)g)")
     add("--overlap-s", type=not_negative, default=4.0, metavar="S", help="chunks share this (default: %(default)g)")
     add_fusion(parser)
+    add_search_options(parser)
     return parser
 
 
@@ -112,11 +120,25 @@ def _text_line(source: NamedSource, result: Transcript, only: bool) -> str:
 
 
 def _json_line(source: NamedSource, result: Transcript, only: bool) -> str:
-    words = [{**word._asdict(), "confidence": round(word.confidence, 4)} for word in result.words]
-    row: dict[str, object] = {"path": source.name, "text": result.text, "duration_s": result.duration_s, "words": words}
+    row: dict[str, object] = {"path": source.name, "text": result.text, "duration_s": result.duration_s}
+    row["words"] = _words_row(result.words)
+    if result.hypotheses:
+        row["nbest"] = [_hypothesis_row(one) for one in result.hypotheses]
     if source.reference is not None:
         row["reference"] = source.reference
     return json.dumps(row, ensure_ascii=False)
+
+
+def _words_row(words: list[Word]) -> list[dict[str, object]]:
+    return [{**word._asdict(), "confidence": round(word.confidence, 4)} for word in words]
+
+
+def _hypothesis_row(one: Hypothesis) -> dict[str, object]:
+    scores = {"score": one.score, "acoustic": one.acoustic, "lm": one.words_score}
+    if one.rescore_weight:
+        scores["rescoring"] = one.rescoring
+    rounded = {name: round(value, 4) for name, value in scores.items()}
+    return {"text": one.text, **rounded, "words": _words_row(one.words)}
 
 
 def _csv_line(source: NamedSource, result: Transcript, only: bool) -> str:

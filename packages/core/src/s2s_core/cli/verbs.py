@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from s2s_core.cli.arguments import VerbParser
@@ -51,12 +52,12 @@ def fit(task: TaskInfo, argv: list[str]) -> int:
 
 def validate(task: TaskInfo, argv: list[str]) -> int:
     """Measure a checkpoint on the validation set."""
-    return _evaluate("validate", task, argv)
+    return evaluate("validate", task, argv)
 
 
 def test(task: TaskInfo, argv: list[str]) -> int:
     """Measure a checkpoint on the test set."""
-    return _evaluate("test", task, argv)
+    return evaluate("test", task, argv)
 
 
 def predict(task: TaskInfo, argv: list[str]) -> int:
@@ -103,12 +104,15 @@ def bench(task: TaskInfo, argv: list[str]) -> int:
     return main(task, argv)
 
 
-def _evaluate(verb: str, task: TaskInfo, argv: list[str]) -> int:
+def evaluate(verb: str, task: TaskInfo, argv: list[str], prepare: Callable[[Any], None] | None = None) -> int:
+    """Measure a checkpoint; ``verb`` is ``validate`` or ``test``, and ``prepare`` is shown the model before."""
     if _helped(verb, task, argv):
         return 0
     from s2s_core.cli.runs import evaluation
 
     with evaluation(task, argv) as (cli, checkpoint):
+        if prepare is not None:
+            prepare(cli.model)
         run = getattr(cli.trainer, verb)
         results: list[dict[str, Any]] = run(
             cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False

@@ -9,8 +9,8 @@ import numpy as np
 
 from s2s_core.decoding.arpa import BEGIN, END, UNKNOWN, ArpaScorer
 
-UNKNOWN_PENALTY = -10.0
-"""Added for a word outside the vocabulary, as pyctcdecode does."""
+UNKNOWN_PENALTY = -20.0
+"""Added for a word outside the vocabulary."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,12 @@ class WordFusion:
             raise ValueError(f"weight must not be negative, got {self.weight}")
 
 
-def label_lexicon(scorer: ArpaScorer, labels: Sequence[tuple[str, bool]], spell: Callable[[str], str]) -> LabelLexicon:
+def label_lexicon(
+    scorer: ArpaScorer,
+    labels: Sequence[tuple[str, bool]],
+    spell: Callable[[str], str],
+    only: Iterable[str] | None = None,
+) -> LabelLexicon:
     """Arrange a model's words for a set of labels.
 
     Args:
@@ -58,12 +63,14 @@ def label_lexicon(scorer: ArpaScorer, labels: Sequence[tuple[str, bool]], spell:
         labels: for each label the characters that it adds to a word, and whether it ends the word before it.
         spell: a word of the model as the labels write it (lower case, say); of two that are written alike the more
             probable one counts.
+        only: the words of the model that count as known; all of them by default.
     """
     characters = {c: number for number, c in enumerate(sorted({c for text, _ in labels for c in text}))}
     unigrams = scorer.tables[0].log_probs
     nodes: list[dict[int, int]] = [{}]
     word, best = [-1], [-np.inf]
-    for number, path in _spelled(scorer.words, spell, characters):
+    known = None if only is None else {spell(word) for word in only}
+    for number, path in _spelled(scorer.words, spell, characters, known):
         node, chance = 0, float(unigrams[number])
         best[0] = max(best[0], chance)
         for character in path:
@@ -91,11 +98,11 @@ def label_lexicon(scorer: ArpaScorer, labels: Sequence[tuple[str, bool]], spell:
 
 
 def _spelled(
-    words: Iterable[str], spell: Callable[[str], str], characters: dict[str, int]
+    words: Iterable[str], spell: Callable[[str], str], characters: dict[str, int], known: set[str] | None
 ) -> Iterable[tuple[int, list[int]]]:
     for number, word in enumerate(words):
         if word in (BEGIN, END, UNKNOWN, UNKNOWN.upper()):
             continue
         text = spell(word)
-        if text and all(c in characters for c in text):
+        if text and (known is None or text in known) and all(c in characters for c in text):
             yield number, [characters[c] for c in text]

@@ -44,6 +44,14 @@ class Tokenizer(Part, ABC):
     def is_word_start(self, ids: Sequence[int], index: int) -> bool:
         """Whether ``ids[index]`` is the first label of a word; a label that only separates words is not."""
 
+    def word_parts(self) -> list[tuple[str, bool]]:
+        """For each label the characters that it adds to a word, and whether it ends the word before it.
+
+        Raises:
+            UserError: if this tokenizer cannot tell: models of words cannot be searched with.
+        """
+        raise UserError(f"a {type(self).__name__} does not say how its labels make words")
+
     def assets(self) -> dict[str, bytes]:
         """Files that a checkpoint keeps for this tokenizer, by name."""
         return {}
@@ -94,6 +102,9 @@ class CharTokenizer(Tokenizer):
         if self.labels[ids[index]].isspace():
             return False
         return index == 0 or self.labels[ids[index - 1]].isspace()
+
+    def word_parts(self) -> list[tuple[str, bool]]:
+        return [("", True) if label.isspace() else (label, False) for label in self.labels]
 
 
 class SentencePieceTokenizer(Tokenizer):
@@ -159,6 +170,10 @@ class SentencePieceTokenizer(Tokenizer):
         if piece == _SPACE:
             return False
         return index == 0 or piece.startswith(_SPACE) or pieces.id_to_piece(ids[index - 1]) == _SPACE
+
+    def word_parts(self) -> list[tuple[str, bool]]:
+        names = [self._pieces.id_to_piece(number) for number in range(self.vocab_size)]
+        return [(name.removeprefix(_SPACE), name.startswith(_SPACE)) for name in names]
 
     def assets(self) -> dict[str, bytes]:
         return {self._ASSET: self._model} if self._model else {}

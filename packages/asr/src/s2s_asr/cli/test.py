@@ -1,0 +1,40 @@
+"""``lightning run asr test``: the error rates of a checkpoint, with a search where a language model is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from s2s_asr.cli.search_options import add_search_options, search_settings
+from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.tasks import find_task
+from s2s_core.cli.verbs import evaluate
+from s2s_core.errors import UserError
+
+if TYPE_CHECKING:
+    from s2s_asr.task import SpeechToText
+
+
+def main(argv: Sequence[str]) -> int:
+    """Measure what the arguments name; returns the exit status."""
+    parser = VerbParser(prog="lightning run asr test", add_help=False)
+    add_search_options(parser)
+    options, rest = parser.parse_known_args(argv)
+    settings = search_settings(options)
+    with ExitStack() as stack:
+
+        def prepare(model: SpeechToText) -> None:
+            if settings is None:
+                return
+            from s2s_asr.decoders.ctc import CtcDecoder
+            from s2s_asr.search.searcher import Searcher
+
+            if not isinstance(model.decoder, CtcDecoder):
+                raise UserError(f"only a CTC model can be searched so, this one has a {type(model.decoder).__name__}")
+            model.searcher = stack.enter_context(Searcher(settings, model.tokenizer, options.jobs))
+
+        status = evaluate("test", find_task("asr"), rest, prepare)
+    if {"-h", "--help"} & set(rest) or not argv:
+        print("\n" + parser.format_help().partition("\n\n")[2].rstrip())
+    return status

@@ -1,0 +1,183 @@
+"""From frames' log-probabilities to ranked transcripts, on all cores, in bounded memory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+from torch import Tensor
+
+from s2s_asr.search.hypotheses import Hypothesis
+from s2s_asr.search.labels import Labels, same_case, spellings, words_of_model
+from s2s_asr.search.pyctc import RawFound
+from s2s_asr.search.rescoring import Rescorer
+from s2s_asr.search.settings import BINARY_SUFFIXES, SearchSettings
+from s2s_asr.search.spans import align_tokens
+from s2s_asr.search.tensors import TensorSearch
+from s2s_asr.search.workers import Inline, LibrarySearch, Processes, Threads, Weights, Workers
+from s2s_core.decoding.arpa_text import is_plain, unigram_words, write_plain
+from s2s_core.errors import UserError
+from s2s_core.text.tokenizers import Tokenizer
+
+OUTSTANDING = 8
+"""Utterances a worker that may wait for their search, or with it done for whoever takes the result."""
+
+
+class Searched:
+    """An utterance whose search was asked for."""
+
+    def __init__(self, searcher: Searcher, log_probs: Tensor, future: Future[list[RawFound]]) -> None:
+        self._searcher, self._log_probs, self._future = searcher, log_probs, future
+        self._found: list[Hypothesis] | None = None
+
+    def finish(self) -> None:
+        """Wait for the search, and let go of the frames."""
+        if self._found is None:
+            self._found = self._searcher.hypotheses(_result(self._future), self._log_probs)
+            self._log_probs = self._log_probs.new_empty(0)
+
+    @property
+    def hypotheses(self) -> list[Hypothesis]:
+        """The best first; waits for them."""
+        self.finish()
+        assert self._found is not None
+        return self._found
+
+
+class Searcher:
+    """Runs the searches that settings describe.
+
+    Args:
+        settings: the search.
+        tokenizer: of the acoustic model.
+        jobs: searches at a time: threads for our own search, processes for the libraries (with 1, this process).
+        device: for the rescoring model.
+
+    Raises:
+        UserError: if a file cannot be read, or a library is not installed; says what to install.
+    """
+
+    def __init__(self, settings: SearchSettings, tokenizer: Tokenizer, jobs: int = 1, device: str = "cpu") -> None:
+        self.settings = settings
+        self.tokenizer = tokenizer
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._waiting: deque[Searched] = deque()
+        self._rescorer = None if settings.rescore is None else Rescorer.load(settings.rescore, device)
+        self._tensors: TensorSearch | None = None
+        self._workers = self._start(jobs)
+
+    def _start(self, jobs: int) -> Workers:
+        settings, labels = self.settings, Labels(self.tokenizer.word_parts())
+        if settings.chosen_decoder == "tensors":
+            only = words_of_model(settings) if settings.lexicon is not None else None
+            self._tensors = TensorSearch(settings, labels, self.tokenizer, only)
+            return Threads(self._tensors, jobs)
+        words = words_of_model(settings)
+        lm = self._file_for_kenlm() if settings.lm is not None else None
+        flashlight = settings.chosen_decoder == "flashlight"
+        library = LibrarySearch(
+            settings,
+            labels.names,
+            labels.separator,
+            lm,
+            None if words is None else [self.tokenizer.normalise(word) for word in words if not word.startswith("<")],
+            spellings(words, self.tokenizer, labels) if flashlight and words is not None else None,
+        )
+        library.check()
+        return Inline(library) if jobs == 1 else Processes(library, jobs)
+
+    def _file_for_kenlm(self) -> str:
+        """The model, or a copy that KenLM can read, in the case of the transcripts for pyctcdecode."""
+        assert self.settings.lm is not None
+        path = Path(self.settings.lm)
+        if not path.is_file():
+            raise UserError(f"--lm {path}: no such file")
+        if str(path).endswith(BINARY_SUFFIXES):
+            return str(path)
+        normalise = self.tokenizer.normalise
+        rewrites = self.settings.chosen_decoder == "pyctcdecode" and not same_case(unigram_words(path), normalise)
+        if is_plain(path) and not rewrites:
+            return str(path)
+        self._folder = tempfile.TemporaryDirectory(prefix="s2s-lm-")
+        target = Path(self._folder.name) / "model.arpa"
+        write_plain(path, target, normalise if rewrites else None)
+        return str(target)
+
+    def submit(self, log_probs: Tensor, weights: Weights | None = None) -> Searched:
+        """Have ``(time, labels + 1)`` searched; waits only where too many searches are outstanding."""
+        log_probs = log_probs.detach().float().cpu()
+        one = Searched(self, log_probs, self._workers.submit(log_probs, weights))
+        self._waiting.append(one)
+        while len(self._waiting) > OUTSTANDING * self._workers.jobs:
+            self._waiting.popleft().finish()
+        return one
+
+    def search_batch(self, log_probs: Tensor, lengths: Tensor) -> list[list[Hypothesis]]:
+        """Search ``(batch, time, labels + 1)`` with true lengths, on its device where our own search does it."""
+        if self._tensors is not None and log_probs.device.type != "cpu":
+            found = self._tensors.search_batch(log_probs, lengths)
+            rows = zip(found, log_probs.float().cpu(), lengths.tolist(), strict=True)
+            return [self.hypotheses(raw, row[:length]) for raw, row, length in rows]
+        submitted = [self.submit(row[:length]) for row, length in zip(log_probs, lengths.tolist(), strict=True)]
+        return [one.hypotheses for one in submitted]
+
+    def each(self, utterances: Iterable[tuple[Tensor, Weights]]) -> Iterator[list[Hypothesis]]:
+        """Search utterances with weights of their own; yields all that was found, unranked and without times."""
+        waiting: deque[Future[list[RawFound]]] = deque()
+        for log_probs, weights in utterances:
+            waiting.append(self._workers.submit(log_probs, weights))
+            if len(waiting) > OUTSTANDING * self._workers.jobs:
+                yield [one for one, _ in self._scored(_result(waiting.popleft()))]
+        for future in waiting:
+            yield [one for one, _ in self._scored(_result(future))]
+
+    def hypotheses(self, raw: Sequence[RawFound], log_probs: Tensor) -> list[Hypothesis]:
+        """A search's results as the user sees them: rescored, ranked, different in text, with times."""
+        scored = sorted(self._scored(raw), key=lambda row: -row[0].score)[: self.settings.nbest]
+        return [replace(one, spans=align_tokens(log_probs, ids) or []) for one, ids in scored]
+
+    def _scored(self, raw: Sequence[RawFound]) -> list[tuple[Hypothesis, list[int]]]:
+        rows: dict[str, tuple[Hypothesis, list[int]]] = {}
+        for labels, acoustic, words in raw:  # the best first
+            text, ids = self._text_and_tokens(labels)
+            rows.setdefault(text, (Hypothesis(text, acoustic, words), ids))
+        if self._rescorer is None:
+            return list(rows.values())
+        chosen = list(rows.values())[: max(self.settings.nbest, self.settings.rescore_nbest)]
+        scores, weight = self._rescorer([one.text for one, _ in chosen]), self.settings.rescore_weight
+        return [
+            (replace(one, rescoring=score, rescore_weight=weight), ids)
+            for (one, ids), score in zip(chosen, scores, strict=True)
+        ]
+
+    def _text_and_tokens(self, found: str | list[int]) -> tuple[str, list[int]]:
+        if isinstance(found, str):
+            return found, self.tokenizer.encode(found)
+        return " ".join(self.tokenizer.decode(found).split()), found
+
+    def close(self) -> None:
+        """End what was started."""
+        self._workers.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def __enter__(self) -> Searcher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _result(future: Future[list[RawFound]]) -> list[RawFound]:
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise UserError("a searching process died; is there enough memory? --jobs 1 searches in this one") from None

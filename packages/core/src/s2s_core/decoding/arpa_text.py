@@ -1,0 +1,106 @@
+"""Language-model files for other libraries: their words, and copies without what those cannot read."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import mmap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from s2s_core.errors import UserError
+
+DATA, UNIGRAMS = "\\data\\", "\\1-grams:"
+
+
+@contextmanager
+def open_text(path: Path) -> Iterator[TextIO]:
+    """Open a UTF-8 file, gzipped or not.
+
+    Raises:
+        UserError: if it cannot be read, also while it is.
+    """
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as binary:
+            yield io.TextIOWrapper(binary, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not UTF-8") from None
+
+
+def unigram_words(path: Path) -> list[str]:
+    """The words of an ARPA model, its marks for beginning, end and unknown words among them; reads no further.
+
+    Raises:
+        UserError: if the file is no ARPA model.
+    """
+    words = []
+    with open_text(path) as file:
+        lines = (line.strip() for line in file)
+        if not any(line == DATA for line in lines):
+            raise UserError(f"{path}: no {DATA} in the file: not an ARPA model")
+        if not any(line == UNIGRAMS for line in lines):
+            raise UserError(f"{path}: no {UNIGRAMS} in the file: not an ARPA model")
+        for line in lines:
+            if line.startswith("\\"):
+                break
+            fields = line.split()
+            if len(fields) > 1:
+                words.append(fields[1])
+    return words
+
+
+def binary_words(path: Path) -> list[str] | None:
+    """The words of a model that KenLM has compiled; None if it was compiled without them.
+
+    The format ends with the words, each closed by a zero byte, the unknown word first.
+
+    Raises:
+        UserError: if the file cannot be read, or is empty.
+    """
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            start = max(content.rfind(b"<unk>\0"), content.rfind(b"<UNK>\0"))
+            rows = [] if start < 0 else content[start:].split(b"\0")
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}") from None
+    except ValueError:
+        raise UserError(f"{path}: the file is empty") from None
+    try:
+        words = [row.decode("utf-8") for row in rows if row]
+    except UnicodeDecodeError:
+        return None
+    return words if "</s>" in words else None
+
+
+def is_plain(path: Path) -> bool:
+    """Whether an ARPA file begins with its data mark and is not compressed, as KenLM wants it."""
+    if path.suffix == ".gz":
+        return False
+    with open_text(path) as file:
+        return next((line.strip() for line in file if line.strip()), "") == DATA
+
+
+def write_plain(path: Path, target: Path, rewrite: Callable[[str], str] | None = None) -> None:
+    """Copy an ARPA model from its data mark on, each word as ``rewrite`` has it.
+
+    Raises:
+        UserError: if the file is no ARPA model.
+    """
+    with open_text(path) as file, target.open("w", encoding="utf-8") as out:
+        if not any(line.strip() == DATA for line in file):
+            raise UserError(f"{path}: no {DATA} in the file: not an ARPA model")
+        out.write(f"{DATA}\n")
+        order = 0
+        for line in file:
+            if line.startswith("\\"):
+                mark = line.strip()[1:].removesuffix("-grams:")
+                order = int(mark) if mark.isdigit() else 0
+            elif rewrite is not None and order and line.strip():
+                fields = line.split()
+                words = [word if word.startswith("<") else rewrite(word) for word in fields[1 : order + 1]]
+                line = "\t".join([fields[0], " ".join(words), *fields[order + 1 :]]) + "\n"
+            out.write(line)
