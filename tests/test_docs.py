@@ -28,7 +28,7 @@ PAGES = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md")]
 PAGES += sorted([*REPOSITORY.glob("docs/*.md"), *REPOSITORY.glob("packages/*/README.md")])
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 KEYED = ("fit", "validate", "test", "predict")
-OWN_OPTIONS = {"predict": ["--output"]}
+OWN_OPTIONS = {"predict": ["--output"], "test": ["--lm", "--alpha", "--beta", "--search"]}
 """What a verb takes beside the config's keys."""
 PROGRAMS = {"s2s-asr": "asr", "s2s-tts": "tts", "s2s-nmt": "nmt", "s2s-lm": "lm", "s2s-sentiment": "sentiment"}
 PROGRAMS |= {"s2s-commands": "commands", "s2s-images": "images"}
@@ -133,7 +133,7 @@ def check_lightning(task_name, words, capsys):
     for word in arguments:
         option = word.partition("=")[0]
         keyed = re.match(r"--(model|data|trainer|seed_everything)\b", option)
-        if option.startswith("-") and not keyed:
+        if re.match(r"-+[a-z]", option) and not keyed:  # and no negative number
             assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", shown), f"{verb} has no {option}"
     for name in values_of(arguments, "--config"):
         if verb == "sweep":
