@@ -1,8 +1,10 @@
 import gzip
+import math
 from pathlib import Path
 
 import pytest
 
+from s2s_core.decoding.arpa import ArpaScorer
 from s2s_core.decoding.arpa_text import binary_words, is_plain, unigram_words, write_plain
 from s2s_core.errors import UserError
 from s2s_core.testing import shared_data
@@ -55,3 +57,16 @@ def test_the_model_of_an4_is_read():
     words = unigram_words(path)
     assert len(words) == 102
     assert {"<s>", "</s>", "zero", "apostrophe"} <= set(words)
+
+
+def test_kenlm_reads_the_plain_copy_of_a_real_file_with_noise(tmp_path):
+    kenlm = pytest.importorskip("kenlm", reason="the package kenlm is not installed")
+    source, target = shared_data("lm", "arpa", "an4_full.trigram.lm"), tmp_path / "plain.arpa"
+    assert not is_plain(source)
+    write_plain(source, target)
+    assert is_plain(target)
+    theirs, ours = kenlm.Model(str(target)), ArpaScorer.load(source)
+    for line in ("enter four five", "r u b o u t z e b r a"):
+        assert theirs.score(line, bos=True, eos=True) == pytest.approx(
+            ours.score([ours.encode(line)])[0] / math.log(10), abs=1e-4
+        )

@@ -77,15 +77,19 @@ def binary_words(path: Path) -> list[str] | None:
 
 
 def is_plain(path: Path) -> bool:
-    """Whether an ARPA file begins with its data mark and is not compressed, as KenLM wants it."""
+    """Whether an ARPA file is as KenLM wants it: begun by its data mark, not compressed, its fields set off by tabs."""
     if path.suffix == ".gz":
         return False
     with open_text(path) as file:
-        return next((line.strip() for line in file if line.strip()), "") == DATA
+        if next((line.strip() for line in file if line.strip()), "") != DATA:
+            return False
+        unigrams = any(line.strip() == UNIGRAMS for line in file)
+        first = next((line for line in file if line.strip()), "")
+        return unigrams and len(first.rstrip().split("\t")) == len(first.split())
 
 
 def write_plain(path: Path, target: Path, rewrite: Callable[[str], str] | None = None) -> None:
-    """Copy an ARPA model from its data mark on, each word as ``rewrite`` has it.
+    """Copy an ARPA model from its data mark on, with tabs between fields, each word as ``rewrite`` has it.
 
     Raises:
         UserError: if the file is no ARPA model.
@@ -99,8 +103,12 @@ def write_plain(path: Path, target: Path, rewrite: Callable[[str], str] | None =
             if line.startswith("\\"):
                 mark = line.strip()[1:].removesuffix("-grams:")
                 order = int(mark) if mark.isdigit() else 0
-            elif rewrite is not None and order and line.strip():
+            elif order and line.strip():
                 fields = line.split()
-                words = [word if word.startswith("<") else rewrite(word) for word in fields[1 : order + 1]]
+                words = [_rewritten(word, rewrite) for word in fields[1 : order + 1]]
                 line = "\t".join([fields[0], " ".join(words), *fields[order + 1 :]]) + "\n"
             out.write(line)
+
+
+def _rewritten(word: str, rewrite: Callable[[str], str] | None) -> str:
+    return word if rewrite is None or word.startswith("<") else rewrite(word)
