@@ -70,7 +70,8 @@ def test_ctrl_c_gives_the_run_back_and_the_sweep_goes_on(server, stories, tmp_pa
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=200)
     assert process.returncode == 130, err
-    assert "interrupted; go on with: lightning run lm sweep --resume team/s2s-lm/sweep1" in err.splitlines()[-1]
+    # wandb's threads may have a last word of their own
+    assert "interrupted; go on with: lightning run lm sweep --resume team/s2s-lm/sweep1" in err
     assert server.preempting == {"run1"}, err
 
     server.waiting = [{KEY: 0.002, "trainer.max_steps": 1}]  # less than it has: it goes on, and ends at once
