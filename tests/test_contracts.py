@@ -16,7 +16,7 @@ from s2s_core.part import Part
 FRAMES = [41, 64, 23, 50, 2]
 SECONDS = [0.31, 0.5, 0.12, 0.4]
 LABELS = 6
-OWN_CONTRACTS = {"s2s_commands", "s2s_nmt"}
+OWN_CONTRACTS = {"s2s_commands", "s2s_nmt", "s2s_tts"}
 """Packages whose parts take tokens or pictures, not frames: ``tests/PACKAGE/test_interfaces.py`` checks those."""
 
 
