@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
-import torch
-from lightning.pytorch import LightningDataModule
 
 from s2s_asr.interfaces import SpeechBatch
 from s2s_asr.utterances import Utterances
 from s2s_core.data.loader import ResumableLoader
 from s2s_core.data.mixing import MixedBatchSampler, Source, shares
 from s2s_core.data.sampling import BucketBatchSampler
-from s2s_core.data.speech import CutTable
+from s2s_core.data.skipping import OnError
+from s2s_core.data.speech import CutInfo, CutTable
+from s2s_core.data.utterance_data import UtteranceData, given_manifest
 from s2s_core.errors import UserError
-from s2s_core.part import Part
 from s2s_core.text.tokenizers import Tokenizer
 
-_log = logging.getLogger(__name__)
-
-OnError = Literal["raise", "skip"]
 Manifests = str | list[str | list[str]]
 """One manifest, several, or several groups of them."""
-
-_SPLITS_OF_STAGE = {
-    "fit": ("train", "validation"),
-    "validate": ("validation",),
-    "test": ("test",),
-    "predict": ("predict",),
-}
-_LISTED = 20
-"""Utterances left out that are named at the end of an epoch; the rest are counted."""
 
 
 @dataclass
@@ -61,7 +47,7 @@ class SpeechDetails:
     ``train`` whose weight is not 0."""
 
 
-class SpeechData(Part, LightningDataModule):
+class SpeechData(UtteranceData):
     """Batches of utterances of like length from Lhotse manifests, under a budget of padded seconds.
 
     The order of training batches is a function of seed and epoch, the same for any number of workers; a run resumed
@@ -84,6 +70,8 @@ class SpeechData(Part, LightningDataModule):
         details: the rest.
     """
 
+    unit: ClassVar[str] = "s"
+
     def __init__(
         self,
         train: Manifests | None = None,
@@ -97,26 +85,16 @@ class SpeechData(Part, LightningDataModule):
         on_error: OnError = "raise",
         details: SpeechDetails | None = None,
     ) -> None:
-        super().__init__()
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer utterances to evaluate than processes
+        manifests = {"train": train, "validation": validation, "test": test, "predict": predict}
+        super().__init__(manifests, num_workers, on_error)
         if batch_seconds <= 0:
             raise ValueError(f"batch_seconds must be positive, got {batch_seconds}")
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
-        self.manifests = {"train": train, "validation": validation, "test": test, "predict": predict}
         self.batch_seconds = batch_seconds
         self.batch_size = batch_size
         self.max_duration_s = max_duration_s
-        self.num_workers = num_workers
-        self.on_error: OnError = on_error
         self.details = details or SpeechDetails()
-        self.tokenizer: Tokenizer | None = None
-        """The model's, once a trainer is attached; set it by hand to use the loaders without one."""
-        self.skipped: dict[str, list[str]] = {}
-        """For each split, a line for each utterance that was left out since its last listing."""
-        self._cuts: dict[str, CutTable] = {}
         self._source_of_cut = np.zeros(0, dtype=np.int64)
 
     def setup(self, stage: str) -> None:
@@ -125,96 +103,47 @@ class SpeechData(Part, LightningDataModule):
         Raises:
             UserError: if a manifest is not given, cannot be read or holds nothing usable.
         """
-        module = self.trainer.lightning_module if self.trainer is not None else None
-        if module is not None and isinstance(getattr(module, "tokenizer", None), Tokenizer):
-            self.tokenizer = module.tokenizer  # type: ignore[assignment]
-        for split in _SPLITS_OF_STAGE[stage]:
-            needless = stage == "fit" and split == "validation" and not self.manifests[split]
-            if split not in self._cuts and not needless:
-                self._cuts[split] = self._load(split)
+        if isinstance(getattr(self._module, "tokenizer", None), Tokenizer):
+            self.tokenizer = self._module.tokenizer
+        for split in self._unread(stage, self.manifests):
+            self._read[split] = self._load(split)
 
     def _load(self, split: str) -> CutTable:
-        given = self.manifests[split]
-        if not given:
-            wants_any = split == "predict"
-            hint = "any that `prepare` wrote will do" if wants_any else f"`prepare CORPUS` writes {split}.jsonl.gz"
-            raise UserError(f"data.init_args.{split}: no manifest given; {hint}")
-        tables = [CutTable.load(paths) for paths in _groups(given)]
+        tables = [CutTable.load(paths) for paths in _groups(given_manifest(self.manifests, split))]
         cuts = CutTable.joined(tables)
-        keep = np.ones(len(cuts), dtype=bool)
-        notes = [] if split == "predict" else self._check_transcripts(split, cuts, keep)
-        if split == "train":
-            notes += self._leave_out_by_duration(cuts, keep)
-        if not keep.any():
-            raise UserError(f"{given}: none of the {len(keep)} utterances is left ({'; '.join(notes)})")
-        cuts = cuts.select(np.flatnonzero(keep))
+        keep, notes = self._usable(split, cuts, checks=split != "predict")
         if split == "train":
             self._source_of_cut = np.repeat(np.arange(len(tables)), [len(table) for table in tables])[keep]
+        cuts = cuts.select(np.flatnonzero(keep))
         self._announce(split, cuts, notes)
         return cuts
 
-    def _check_transcripts(self, split: str, cuts: CutTable, keep: np.ndarray) -> list[str]:
+    def _flaw(self, info: CutInfo) -> str | None:
         if self.tokenizer is None:
             raise UserError("SpeechData: set .tokenizer, or use it with a trainer whose model has one")
-        for i in range(len(cuts)):
-            info = cuts.info(i)
-            try:
-                self.tokenizer.encode(info.text)
-            except ValueError as error:
-                keep[i] = False
-                self._note_failures(split, [f"cut {info.id!r}: {error}"])
-        self._list_skipped(split)
-        failed = int((~keep).sum())
-        return [f"{failed} with unknown characters left out"] if failed else []
+        try:
+            self.tokenizer.encode(info.text)
+        except ValueError as error:
+            return str(error)
+        return None
 
-    def _leave_out_by_duration(self, cuts: CutTable, keep: np.ndarray) -> list[str]:
-        notes: list[str] = []
-        shorter = cuts.durations_s < self.details.min_duration_s
-        longer = cuts.durations_s > (np.inf if self.max_duration_s is None else self.max_duration_s)
-        for which, limit, word in (
-            (shorter, self.details.min_duration_s, "shorter"),
-            (longer, self.max_duration_s, "longer"),
-        ):
-            if (count := int((which & keep).sum())) > 0:
-                notes.append(f"{count} {word} than {limit:g} s left out")
-            keep &= ~which
-        return notes
+    def _sizes(self, cuts: CutTable) -> np.ndarray:
+        return cuts.durations_s
 
-    def _announce(self, split: str, cuts: CutTable, notes: list[str]) -> None:
-        sampler = self._sampler(split, cuts)
-        figures = [
-            f"{len(cuts)} utterances",
-            f"{cuts.durations_s.sum() / 3600:.2f} h",
-            *(
-                [f"an epoch draws {' + '.join(map(str, sampler.draws))}"]
-                if isinstance(sampler, MixedBatchSampler)
-                else []
-            ),
-            f"{sampler.batches_per_epoch} batches of up to {sampler.batch_total:g} s",
-            f"padding {100 * sampler.padding_waste():.1f} %",
-        ]
-        if isinstance(sampler, MixedBatchSampler):
-            figures.insert(2, f"an epoch draws {' + '.join(map(str, sampler.draws))}")
-        if self.trainer is None or self.trainer.is_global_zero:
-            _log.info("%s: %s", split, ", ".join(figures + notes))
+    def _limits(self) -> tuple[float, float | None]:
+        return self.details.min_duration_s, self.max_duration_s
 
     @property
     def sample_rate_hz(self) -> int:
         """The rate at which batches come."""
         if self.details.sample_rate_hz is not None:
             return self.details.sample_rate_hz
-        module = self.trainer.lightning_module if self.trainer is not None else None
-        return int(getattr(getattr(module, "features", None), "sample_rate_hz", 16000))
-
-    @property
-    def padding_waste(self) -> float:
-        """The share of padding in the training batches' seconds (epoch 0); 0 is none."""
-        return self._sampler("train", self._cuts["train"]).padding_waste()
+        return int(getattr(getattr(self._module, "features", None), "sample_rate_hz", 16000))
 
     def _sampler(self, split: str, cuts: CutTable) -> BucketBatchSampler | MixedBatchSampler:
         training = split == "train"
         budget = self.batch_seconds if training else self.details.eval_batch_seconds or self.batch_seconds
-        rank, world_size = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        rank, world_size = self._rank_and_size
         details = self.details
         common = (budget, self.batch_size, details.min_bucket_batches if training else 1, details.bucket_width)
         if training and (details.train_weights is not None or details.epoch_utterances is not None):
@@ -233,64 +162,17 @@ class SpeechData(Part, LightningDataModule):
             raise UserError(f"data.init_args.details.train_weights: {error}") from None
         return [Source(*each) for each in zip(members, draws, strict=True)]
 
-    def train_dataloader(self) -> ResumableLoader[SpeechBatch]:
-        return self.loader("train")
-
-    def val_dataloader(self) -> ResumableLoader[SpeechBatch] | list[ResumableLoader[SpeechBatch]]:
-        return self.loader("validation") if "validation" in self._cuts else []
-
-    def test_dataloader(self) -> ResumableLoader[SpeechBatch]:
-        return self.loader("test")
-
-    def predict_dataloader(self) -> ResumableLoader[SpeechBatch]:
-        return self.loader("predict")
-
-    def predict_ids(self) -> list[str]:
-        """The utterances' names in the order of the predict manifest."""
-        cuts = self._cuts["predict"]
-        return [cuts.info(index).id for index in range(len(cuts))]
-
     def loader(self, split: str) -> ResumableLoader[SpeechBatch]:
         """The batches of a split that `setup` has read."""
-        cuts = self._cuts[split]
-        training = split == "train"
+        cuts = self._read[split]
         dataset = Utterances(
             cuts,
             self.tokenizer if split != "predict" else None,
             self.sample_rate_hz,
-            substitute=training,
+            substitute=split == "train",
             keep_audio=cuts.durations_s.sum() * self.sample_rate_hz * 4 <= self.details.keep_audio_mb * 2**20,
         )
-        return ResumableLoader(
-            dataset,
-            self._sampler(split, cuts),
-            num_workers=self.num_workers,
-            pin_memory=torch.cuda.is_available(),
-            on_failures=lambda failures: self._note_failures(split, failures),
-            on_epoch_end=lambda: self._list_skipped(split),
-            trained=self._trained if training and self.trainer is not None else None,
-        )
-
-    def _trained(self) -> tuple[int, int | float]:
-        assert self.trainer is not None
-        done: int = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
-        return done, self.trainer.num_training_batches
-
-    def teardown(self, stage: str) -> None:
-        for split in list(self.skipped):
-            self._list_skipped(split)
-
-    def _note_failures(self, split: str, failures: list[str]) -> None:
-        if self.on_error == "raise":
-            raise UserError(f"{split}: {failures[0]} (data.init_args.on_error=skip leaves such utterances out)")
-        self.skipped.setdefault(split, []).extend(failures)
-
-    def _list_skipped(self, split: str) -> None:
-        lines = self.skipped.pop(split, [])
-        if lines:
-            more = [f"... and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
-            listing = "\n  ".join([f"{split}: {len(lines)} utterances left out:", *lines[:_LISTED], *more])
-            _log.warning(listing)  # on every rank: each has left out its own
+        return self._skipping(split, dataset, self._sampler(split, cuts))
 
 
 def _groups(given: Manifests) -> list[list[str]]:

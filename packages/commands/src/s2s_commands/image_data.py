@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar
 
 import numpy as np
-import torch
-from lightning.pytorch import LightningDataModule
 
 from s2s_commands.image_augment import ImageAugment
 from s2s_commands.image_batches import EpochSampler, Images
@@ -17,21 +15,10 @@ from s2s_commands.image_task import ImageClassification
 from s2s_commands.image_view import ImageView
 from s2s_commands.interfaces import ImageBatch
 from s2s_core.data.loader import ResumableLoader
+from s2s_core.data.skipping import OnError, SkippingData
 from s2s_core.errors import UserError
-from s2s_core.part import Part
 
 _log = logging.getLogger(__name__)
-
-OnError = Literal["raise", "skip"]
-
-_SPLITS_OF_STAGE = {
-    "fit": ("train", "validation"),
-    "validate": ("validation",),
-    "test": ("test",),
-    "predict": ("predict",),
-}
-_LISTED = 20
-"""Pictures left out that are named at the end of an epoch; the rest are counted."""
 
 
 @dataclass
@@ -44,7 +31,7 @@ class ImageDetails:
     """Of the order of training batches and of the augmentation."""
 
 
-class ImageData(Part, LightningDataModule):
+class ImageData(SkippingData):
     """Batches of pictures from folders with a subfolder a class, or from manifests that ``prepare`` wrote.
 
     The order of training batches is a function of seed and epoch, and what is done to a picture one of seed, epoch and
@@ -64,6 +51,8 @@ class ImageData(Part, LightningDataModule):
         details: the rest.
     """
 
+    examples: ClassVar[str] = "pictures"
+
     def __init__(
         self,
         train: str | list[str] | None = None,
@@ -75,16 +64,11 @@ class ImageData(Part, LightningDataModule):
         on_error: OnError = "raise",
         details: ImageDetails | None = None,
     ) -> None:
-        super().__init__()
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer pictures to evaluate than processes
+        super().__init__(num_workers, on_error)
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
         self.sources = {"train": train, "validation": validation, "test": test, "predict": predict}
         self.batch_size = batch_size
-        self.num_workers = num_workers
-        self.on_error: OnError = on_error
         self.details = details or ImageDetails()
         self.view = ImageView()
         """The model's, once a trainer is attached."""
@@ -92,9 +76,6 @@ class ImageData(Part, LightningDataModule):
         """The model's, once a trainer is attached."""
         self.classes: list[str] = []
         """Names by number: the model's if it has been trained, else the training pictures'."""
-        self.skipped: dict[str, list[str]] = {}
-        """For each split, a line for each picture that was left out since its last listing."""
-        self._rows: dict[str, list[ImageRow]] = {}
 
     def setup(self, stage: str) -> None:
         """List the pictures of a stage, agree with the model on the classes, and say what there is.
@@ -102,13 +83,11 @@ class ImageData(Part, LightningDataModule):
         Raises:
             UserError: if a source is not given, absent or empty, or an evaluated picture's class is unknown.
         """
-        module = self.trainer.lightning_module if self.trainer is not None else None
+        module = self._module
         if isinstance(module, ImageClassification):
             self.view, self.augment, self.classes = module.view, module.augment, module.classes
-        for split in _SPLITS_OF_STAGE[stage]:
-            needless = stage == "fit" and split == "validation" and not self.sources[split]
-            if split not in self._rows and not needless:
-                self._rows[split] = self._load(split)
+        for split in self._unread(stage, self.sources):
+            self._read[split] = self._load(split)
         if isinstance(module, ImageClassification):
             module.classes = self.classes
 
@@ -122,7 +101,7 @@ class ImageData(Part, LightningDataModule):
         if split != "predict":
             self._check_labels(rows, given)
         counted = f"{len(rows)} pictures of {len(classes_of(rows))} classes, {len(self._sampler(split, rows))} batches"
-        if self.trainer is None or self.trainer.is_global_zero:
+        if self._speaks:
             _log.info("%s: %s", split, counted)
         return rows
 
@@ -137,63 +116,23 @@ class ImageData(Part, LightningDataModule):
 
     def _sampler(self, split: str, rows: list[ImageRow]) -> EpochSampler:
         training = split == "train"
+        rank, world_size = self._rank_and_size
         return EpochSampler(
             np.ones(len(rows)),
             batch_total=self.batch_size if training else self.details.eval_batch_size or self.batch_size,
             shuffle=training,
             seed=self.details.seed,
-            rank=self.trainer.global_rank if self.trainer is not None else 0,
-            world_size=self.trainer.world_size if self.trainer is not None else 1,
+            rank=rank,
+            world_size=world_size,
         )
-
-    def train_dataloader(self) -> ResumableLoader[ImageBatch]:
-        return self.loader("train")
-
-    def val_dataloader(self) -> ResumableLoader[ImageBatch] | list[ResumableLoader[ImageBatch]]:
-        return self.loader("validation") if "validation" in self._rows else []
-
-    def test_dataloader(self) -> ResumableLoader[ImageBatch]:
-        return self.loader("test")
-
-    def predict_dataloader(self) -> ResumableLoader[ImageBatch]:
-        return self.loader("predict")
 
     def predict_ids(self) -> list[str]:
         """The pictures' names in the order of the predict source."""
-        return [row.name for row in self._rows["predict"]]
+        return [row.name for row in self._read["predict"]]
 
     def loader(self, split: str) -> ResumableLoader[ImageBatch]:
         """The batches of a split that `setup` has read."""
-        rows = self._rows[split]
-        training = split == "train"
+        rows, training = self._read[split], split == "train"
         augment = self.augment if training else None
-        return ResumableLoader(
-            Images(rows, self.classes, self.view, augment, self.details.seed, training),
-            self._sampler(split, rows),
-            num_workers=self.num_workers,
-            pin_memory=torch.cuda.is_available(),
-            on_failures=lambda failures: self._note_failures(split, failures),
-            on_epoch_end=lambda: self._list_skipped(split),
-            trained=self._trained if training and self.trainer is not None else None,
-        )
-
-    def _trained(self) -> tuple[int, int | float]:
-        assert self.trainer is not None
-        done: int = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
-        return done, self.trainer.num_training_batches
-
-    def teardown(self, stage: str) -> None:
-        for split in list(self.skipped):
-            self._list_skipped(split)
-
-    def _note_failures(self, split: str, failures: list[str]) -> None:
-        if self.on_error == "raise":
-            raise UserError(f"{split}: {failures[0]} (data.init_args.on_error=skip leaves such pictures out)")
-        self.skipped.setdefault(split, []).extend(failures)
-
-    def _list_skipped(self, split: str) -> None:
-        lines = self.skipped.pop(split, [])
-        if lines:
-            more = [f"... and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
-            listing = "\n  ".join([f"{split}: {len(lines)} pictures left out:", *lines[:_LISTED], *more])
-            _log.warning(listing)  # on every rank: each has left out its own
+        images = Images(rows, self.classes, self.view, augment, self.details.seed, training)
+        return self._skipping(split, images, self._sampler(split, rows))

@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
-import torch
-from lightning.pytorch import LightningDataModule
 
 from s2s_commands.balance import BalancedBatchSampler
 from s2s_commands.classifier import Classifier
@@ -17,22 +15,12 @@ from s2s_commands.clip_batches import ClipBatches
 from s2s_commands.interfaces import SoundBatch
 from s2s_core.data.loader import ResumableLoader
 from s2s_core.data.sampling import BucketBatchSampler
+from s2s_core.data.skipping import OnError, SkippingData
 from s2s_core.data.speech import CutTable
+from s2s_core.data.utterance_data import given_manifest
 from s2s_core.errors import UserError
-from s2s_core.part import Part
 
 _log = logging.getLogger(__name__)
-
-OnError = Literal["raise", "skip"]
-
-_SPLITS_OF_STAGE = {
-    "fit": ("train", "validation"),
-    "validate": ("validation",),
-    "test": ("test",),
-    "predict": ("predict",),
-}
-_LISTED = 20
-"""Clips left out that are named at the end of an epoch; the rest are counted."""
 
 
 @dataclass
@@ -55,7 +43,7 @@ class _Split(NamedTuple):
     labels: np.ndarray
 
 
-class SoundData(Part, LightningDataModule):
+class SoundData(SkippingData):
     """Batches of labelled clips from Lhotse manifests, whose supervisions' text is the label.
 
     The order of training batches is a function of seed and epoch, the same for any number of workers; a run resumed
@@ -76,6 +64,8 @@ class SoundData(Part, LightningDataModule):
         details: the rest.
     """
 
+    examples: ClassVar[str] = "clips"
+
     def __init__(
         self,
         train: str | list[str] | None = None,
@@ -89,25 +79,17 @@ class SoundData(Part, LightningDataModule):
         on_error: OnError = "raise",
         details: SoundDetails | None = None,
     ) -> None:
-        super().__init__()
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer clips to evaluate than processes
+        super().__init__(num_workers, on_error)
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         if clips_per_class is not None and clips_per_class < 1:
             raise ValueError(f"clips_per_class must be at least 1, got {clips_per_class}")
-        if on_error not in ("raise", "skip"):
-            raise ValueError(f"on_error must be 'raise' or 'skip', got {on_error!r}")
         self.manifests = {"train": train, "validation": validation, "test": test, "predict": predict}
         self.batch_size = batch_size
         self.clips_per_class = clips_per_class
         self.classes = list(classes or [])
         """The names of the classes; known after `setup`."""
-        self.num_workers = num_workers
-        self.on_error: OnError = on_error
         self.details = details or SoundDetails()
-        self.skipped: dict[str, list[str]] = {}
-        """For each split, a line for each clip that was left out since its last listing."""
-        self._splits: dict[str, _Split] = {}
 
     def setup(self, stage: str) -> None:
         """Read the manifests of a stage, agree with the model on the classes, and say what there is.
@@ -115,23 +97,18 @@ class SoundData(Part, LightningDataModule):
         Raises:
             UserError: if a manifest is not given, cannot be read, or holds a label that is no class.
         """
-        module = self.trainer.lightning_module if self.trainer is not None else None
+        module = self._module
         known = module.classes if isinstance(module, Classifier) else []
         if known and self.classes and known != self.classes:
             raise UserError(f"data.init_args.classes: {_few(self.classes)} here, {_few(known)} in the checkpoint")
         self.classes = known or self.classes
-        for split in _SPLITS_OF_STAGE[stage]:
-            needless = stage == "fit" and split == "validation" and not self.manifests[split]
-            if split not in self._splits and not needless:
-                self._splits[split] = self._load(split)
+        for split in self._unread(stage, self.manifests):
+            self._read[split] = self._load(split)
         if isinstance(module, Classifier):
             module.classes = self.classes
 
     def _load(self, split: str) -> _Split:
-        given = self.manifests[split]
-        if not given:
-            hint = "any that `prepare` wrote will do" if split == "predict" else f"`prepare` writes {split}.jsonl.gz"
-            raise UserError(f"data.init_args.{split}: no manifest given; {hint}")
+        given = given_manifest(self.manifests, split)
         cuts = CutTable.load([given] if isinstance(given, str) else given)
         infos = [cuts.info(index) for index in range(len(cuts))]
         labels = [info.text for info in infos]
@@ -145,7 +122,7 @@ class SoundData(Part, LightningDataModule):
             name, label = unknown[0].id, unknown[0].text
             raise UserError(f"{given}: cut {name!r} is labelled {label!r}, none of the classes {_few(self.classes)}")
         numbers = np.array([number.get(label, -1) for label in labels])
-        if self.trainer is None or self.trainer.is_global_zero:
+        if self._speaks:
             hours = cuts.durations_s.sum() / 3600
             _log.info("%s: %d clips of %d classes, %.2f h", split, len(cuts), len(set(labels)), hours)
         return _Split(cuts, [info.id for info in infos], numbers)
@@ -155,13 +132,11 @@ class SoundData(Part, LightningDataModule):
         """The rate at which batches come."""
         if self.details.sample_rate_hz is not None:
             return self.details.sample_rate_hz
-        module = self.trainer.lightning_module if self.trainer is not None else None
-        return int(getattr(getattr(module, "features", None), "sample_rate_hz", 16000))
+        return int(getattr(getattr(self._module, "features", None), "sample_rate_hz", 16000))
 
     def _sampler(self, split: str) -> BucketBatchSampler:
-        rank = self.trainer.global_rank if self.trainer is not None else 0
-        world_size = self.trainer.world_size if self.trainer is not None else 1
-        labels = self._splits[split].labels
+        rank, world_size = self._rank_and_size
+        labels = self._read[split].labels
         training = split == "train"
         if training and self.clips_per_class is not None:
             return BalancedBatchSampler(
@@ -179,65 +154,23 @@ class SoundData(Part, LightningDataModule):
             world_size=world_size,
         )
 
-    def train_dataloader(self) -> ResumableLoader[SoundBatch]:
-        return self.loader("train")
-
-    def val_dataloader(self) -> ResumableLoader[SoundBatch] | list[ResumableLoader[SoundBatch]]:
-        return self.loader("validation") if "validation" in self._splits else []
-
-    def test_dataloader(self) -> ResumableLoader[SoundBatch]:
-        return self.loader("test")
-
-    def predict_dataloader(self) -> ResumableLoader[SoundBatch]:
-        return self.loader("predict")
-
     def predict_ids(self) -> list[str]:
         """The clips' names in the order of the predict manifest."""
-        return self._splits["predict"].names
+        return self._read["predict"].names
 
     def loader(self, split: str) -> ResumableLoader[SoundBatch]:
         """The batches of a split that `setup` has read."""
-        here = self._splits[split]
-        training = split == "train"
+        here: _Split = self._read[split]
         megabytes = here.cuts.durations_s.sum() * self.sample_rate_hz * 4 / 2**20
         dataset = ClipBatches(
             here.cuts,
             here.names,
             here.labels,
             self.sample_rate_hz,
-            substitute=training,
+            substitute=split == "train",
             keep_audio=megabytes <= self.details.keep_audio_mb,
         )
-        return ResumableLoader(
-            dataset,
-            self._sampler(split),
-            num_workers=self.num_workers,
-            pin_memory=torch.cuda.is_available(),
-            on_failures=lambda failures: self._note_failures(split, failures),
-            on_epoch_end=lambda: self._list_skipped(split),
-            trained=self._trained if training and self.trainer is not None else None,
-        )
-
-    def _trained(self) -> tuple[int, int | float]:
-        assert self.trainer is not None
-        done: int = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
-        return done, self.trainer.num_training_batches
-
-    def teardown(self, stage: str) -> None:
-        for split in list(self.skipped):
-            self._list_skipped(split)
-
-    def _note_failures(self, split: str, failures: list[str]) -> None:
-        if self.on_error == "raise":
-            raise UserError(f"{split}: {failures[0]} (data.init_args.on_error=skip leaves such clips out)")
-        self.skipped.setdefault(split, []).extend(failures)
-
-    def _list_skipped(self, split: str) -> None:
-        lines = self.skipped.pop(split, [])
-        if lines:
-            more = [f"... and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
-            listing = "\n  ".join([f"{split}: {len(lines)} clips left out:", *lines[:_LISTED], *more])
-            _log.warning(listing)  # on every rank: each has left out its own
+        return self._skipping(split, dataset, self._sampler(split))
 
 
 def _few(names: Sequence[str]) -> str:

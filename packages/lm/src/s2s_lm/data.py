@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
 
 from s2s_core.data.bptt import (
     DocumentPlan,
@@ -21,9 +20,9 @@ from s2s_core.data.bptt import (
     TokenStream,
 )
 from s2s_core.data.sampling import BucketBatchSampler
+from s2s_core.data.splits import SPLITS_OF_STAGE, SplitData
 from s2s_core.data.text import TextTable
 from s2s_core.errors import UserError
-from s2s_core.part import Part
 from s2s_lm.interfaces import IGNORED, SegmentBatch
 from s2s_lm.tokenizers import LmTokenizer
 
@@ -32,12 +31,6 @@ _log = logging.getLogger(__name__)
 Mode = Literal["stream", "documents", "sentences"]
 
 COLUMN = "tokens"
-_SPLITS_OF_STAGE = {
-    "fit": ("train", "validation"),
-    "validate": ("validation",),
-    "test": ("test",),
-    "predict": ("predict",),
-}
 
 
 @dataclass
@@ -57,7 +50,7 @@ class Segmenting:
     """Of lengths, rotation and shuffling."""
 
 
-class LmData(Part, LightningDataModule):
+class LmData(SplitData):
     """Segments of text for truncated backpropagation, from the Arrow files that ``prepare text`` writes.
 
     Every token is a target once an epoch, whatever the number of rows and processes. A run resumed within an epoch goes
@@ -85,7 +78,6 @@ class LmData(Part, LightningDataModule):
         segmenting: Segmenting | None = None,
     ) -> None:
         super().__init__()
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # one process may have the whole stream
         if mode not in ("stream", "documents", "sentences"):
             raise ValueError(f"mode must be stream, documents or sentences, not {mode!r}")
         for name, value in (("batch_size", batch_size), ("segment_length", segment_length)):
@@ -95,10 +87,9 @@ class LmData(Part, LightningDataModule):
         self.mode: Mode = mode
         self.batch_size, self.segment_length = batch_size, segment_length
         self.segmenting = segmenting or Segmenting()
-        self._tables: dict[str, TextTable] = {}
 
     def setup(self, stage: str) -> None:
-        for split in _SPLITS_OF_STAGE[stage]:
+        for split in SPLITS_OF_STAGE[stage]:
             files = self.files[split]
             if files is None:
                 if split == "validation" and stage == "fit":
@@ -108,9 +99,9 @@ class LmData(Part, LightningDataModule):
             if COLUMN not in table.columns:
                 raise UserError(f"{table.paths[0]}: not of `prepare text` (columns {', '.join(table.columns)})")
             self._check_vocabulary(table)
-            self._tables[split] = table
+            self._read[split] = table
             lengths = table.lengths(COLUMN)
-            if self.trainer is None or self.trainer.is_global_zero:
+            if self._speaks:
                 _log.info("%s: %d rows, %d tokens", split, len(table), lengths.sum())
 
     def _check_vocabulary(self, table: TextTable) -> None:
@@ -121,38 +112,24 @@ class LmData(Part, LightningDataModule):
                 raise UserError(f"{path}: was prepared with another vocabulary than the model's")
 
     def _tokenizer(self) -> LmTokenizer | None:
-        module = self.trainer.lightning_module if self.trainer is not None else None
-        return getattr(module, "tokenizer", None)
-
-    def train_dataloader(self) -> SegmentLoader[SegmentBatch]:
-        return self.loader("train")
-
-    def val_dataloader(self) -> SegmentLoader[SegmentBatch] | list[SegmentLoader[SegmentBatch]]:
-        return self.loader("validation") if "validation" in self._tables else []
-
-    def test_dataloader(self) -> SegmentLoader[SegmentBatch]:
-        return self.loader("test")
-
-    def predict_dataloader(self) -> SegmentLoader[SegmentBatch]:
-        return self.loader("predict")
+        return getattr(self._module, "tokenizer", None)
 
     def predict_ids(self) -> list[str]:
         """The rows of the predict file, from 1."""
-        return [str(number + 1) for number in range(len(self._tables["predict"]))]
+        return [str(number + 1) for number in range(len(self._read["predict"]))]
 
     def loader(self, split: str) -> SegmentLoader[SegmentBatch]:
         """The segments of a split that `setup` has read."""
-        table = self._tables[split]
+        table = self._read[split]
         stream = TokenStream(table.runs(COLUMN))
         tokenizer = self._tokenizer()
         reader = SegmentReader(stream, 0 if tokenizer is None else tokenizer.eos_id, table.lengths(COLUMN))
-        trained = self._trained if split == "train" and self.trainer is not None else None
         read = reader.with_ids if split == "predict" else reader
-        return SegmentLoader(self._plan(split, table.lengths(COLUMN)), read, trained)
+        return SegmentLoader(self._plan(split, table.lengths(COLUMN)), read, self._progress(split))
 
     def _plan(self, split: str, lengths: np.ndarray) -> SegmentPlan:
         training, chosen = split == "train", self.segmenting
-        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        rank, world = self._rank_and_size
         length = self.segment_length if training else chosen.eval_length or self.segment_length
         if self.mode == "sentences" or split == "predict":
             budget = self.batch_size * self.segment_length
@@ -168,11 +145,6 @@ class LmData(Part, LightningDataModule):
             return StreamPlan(total, chosen.validation_rows if split == "validation" else 1, length, sharing=sharing)
         rows = self.batch_size * world
         return StreamPlan(total, rows, length, chosen.variable_length, chosen.random_start, chosen.seed, sharing)
-
-    def _trained(self) -> tuple[int, int | float]:
-        assert self.trainer is not None
-        done: int = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
-        return done, self.trainer.num_training_batches
 
 
 class SegmentReader:

@@ -6,26 +6,18 @@ import logging
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from lightning.pytorch import LightningDataModule
 
 from s2s_core.data.loader import ResumableLoader
 from s2s_core.data.pair_sampling import PairBatchSampler
+from s2s_core.data.splits import SplitData
 from s2s_core.data.text import TextTable
 from s2s_core.errors import UserError
-from s2s_core.part import Part
 from s2s_core.text.sentences import SentenceTokenizer
 from s2s_nmt.interfaces import TextBatch
 from s2s_nmt.pairs import IDS, Pairs, Sentences
 
 _log = logging.getLogger(__name__)
 
-_SPLITS_OF_STAGE = {
-    "fit": ("train", "validation"),
-    "validate": ("validation",),
-    "test": ("test",),
-    "predict": ("predict",),
-}
 _MADE = {IDS, "source", "target", "source_tokens", "target_tokens"}
 """The columns that ``prepare`` writes."""
 
@@ -45,7 +37,7 @@ class TextDetails:
     """Of the order of training batches."""
 
 
-class ParallelData(Part, LightningDataModule):
+class ParallelData(SplitData):
     """Batches of sentence pairs of like lengths on both sides, under a budget of padded tokens.
 
     The order of training batches is a function of seed and epoch, the same for any number of workers; a run resumed
@@ -75,8 +67,7 @@ class ParallelData(Part, LightningDataModule):
         num_workers: int = 0,
         details: TextDetails | None = None,
     ) -> None:
-        super().__init__()
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer pairs to evaluate than processes
+        super().__init__(num_workers)
         for name, value in (("batch_tokens", batch_tokens), ("batch_size", batch_size), ("max_length", max_length)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
@@ -84,12 +75,10 @@ class ParallelData(Part, LightningDataModule):
         self.batch_tokens = batch_tokens
         self.batch_size = batch_size
         self.max_length = max_length
-        self.num_workers = num_workers
         self.details = details or TextDetails()
         self.source_tokenizer: SentenceTokenizer | None = None
         self.target_tokenizer: SentenceTokenizer | None = None
         """The model's, once a trainer is attached; set both by hand to use the loaders without one."""
-        self._pairs: dict[str, Pairs] = {}
 
     def setup(self, stage: str) -> None:
         """Open the files of a stage and say what there is.
@@ -97,13 +86,10 @@ class ParallelData(Part, LightningDataModule):
         Raises:
             UserError: if a file is not given, cannot be read or holds nothing usable.
         """
-        module = self.trainer.lightning_module if self.trainer is not None else None
-        self.source_tokenizer = getattr(module, "source_tokenizer", self.source_tokenizer)
-        self.target_tokenizer = getattr(module, "target_tokenizer", self.target_tokenizer)
-        for split in _SPLITS_OF_STAGE[stage]:
-            needless = stage == "fit" and split == "validation" and not self.files[split]
-            if split not in self._pairs and not needless:
-                self._pairs[split] = self._load(split)
+        self.source_tokenizer = getattr(self._module, "source_tokenizer", self.source_tokenizer)
+        self.target_tokenizer = getattr(self._module, "target_tokenizer", self.target_tokenizer)
+        for split in self._unread(stage, self.files):
+            self._read[split] = self._load(split)
 
     def _load(self, split: str) -> Pairs:
         if self.source_tokenizer is None or self.target_tokenizer is None:
@@ -140,22 +126,23 @@ class ParallelData(Part, LightningDataModule):
             f"{sampler.batches_per_epoch} batches of up to {sampler.batch_total} tokens",
             f"padding {100 * sampler.padding_waste():.1f} %",
         ]
-        if self.trainer is None or self.trainer.is_global_zero:
+        if self._speaks:
             _log.info("%s: %s", split, ", ".join(figures + notes))
 
     @property
     def padding_waste(self) -> float:
         """The share of padding in the training batches' tokens, both sides counted (epoch 0); 0 is none."""
-        return self._sampler("train", self._pairs["train"]).padding_waste()
+        return self._sampler("train", self._read["train"]).padding_waste()
 
     def count(self, split: str) -> int:
         """How many pairs a split has that `setup` has read; 0 if it has not."""
-        return len(self._pairs[split]) if split in self._pairs else 0
+        return len(self._read[split]) if split in self._read else 0
 
     def _sampler(self, split: str, pairs: Pairs) -> PairBatchSampler:
         training = split == "train"
         budget = self.batch_tokens if training else self.details.eval_batch_tokens or self.batch_tokens
         source = pairs.source.lengths[pairs.rows]
+        rank, world_size = self._rank_and_size
         target = source if pairs.target is None else pairs.target.lengths[pairs.rows]
         return PairBatchSampler(
             np.stack([source, target], axis=1),
@@ -164,39 +151,16 @@ class ParallelData(Part, LightningDataModule):
             alike=self.details.alike or not training,
             shuffle=training,
             seed=self.details.seed,
-            rank=self.trainer.global_rank if self.trainer is not None else 0,
-            world_size=self.trainer.world_size if self.trainer is not None else 1,
+            rank=rank,
+            world_size=world_size,
         )
-
-    def train_dataloader(self) -> ResumableLoader[TextBatch]:
-        return self.loader("train")
-
-    def val_dataloader(self) -> ResumableLoader[TextBatch] | list[ResumableLoader[TextBatch]]:
-        return self.loader("validation") if "validation" in self._pairs else []
-
-    def test_dataloader(self) -> ResumableLoader[TextBatch]:
-        return self.loader("test")
-
-    def predict_dataloader(self) -> ResumableLoader[TextBatch]:
-        return self.loader("predict")
 
     def predict_ids(self) -> list[str]:
         """The pairs' ids in the order of the predict files."""
-        pairs = self._pairs["predict"]
+        pairs = self._read["predict"]
         return [pairs.table.text(IDS, int(row)) for row in pairs.rows]
 
     def loader(self, split: str) -> ResumableLoader[TextBatch]:
         """The batches of a split that `setup` has read."""
-        pairs = self._pairs[split]
-        return ResumableLoader(
-            pairs,
-            self._sampler(split, pairs),
-            num_workers=self.num_workers,
-            pin_memory=torch.cuda.is_available(),
-            trained=self._trained if split == "train" and self.trainer is not None else None,
-        )
-
-    def _trained(self) -> tuple[int, int | float]:
-        assert self.trainer is not None
-        done: int = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
-        return done, self.trainer.num_training_batches
+        pairs = self._read[split]
+        return self._resumable(split, pairs, self._sampler(split, pairs))

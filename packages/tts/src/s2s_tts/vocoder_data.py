@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
@@ -15,12 +14,12 @@ from torch.utils.data import Dataset
 from s2s_core.data.loader import Loaded, ResumableLoader
 from s2s_core.data.sampling import BucketBatchSampler
 from s2s_core.data.speech import CutTable
+from s2s_core.data.splits import SplitData
+from s2s_core.data.utterance_data import given_manifest
 from s2s_core.errors import UserError
-from s2s_core.part import Part
 from s2s_tts.spectrogram import MelSpectrogram
 
 _log = logging.getLogger(__name__)
-_SPLITS_OF_STAGE = {"fit": ("train", "validation"), "validate": ("validation",), "test": ("test",)}
 
 
 @dataclass
@@ -110,7 +109,7 @@ class Stretches(Dataset[Loaded[StretchBatch]]):
         return around, begin - first, max(begin, end) - first, self.cuts.info(cut).id
 
 
-class VocoderData(Part, LightningDataModule):
+class VocoderData(SplitData):
     """Batches of stretches of recordings, from Lhotse manifests; transcripts are not looked at.
 
     Each epoch has every sample of every recording once, with the model's whole receptive field before it (or the
@@ -139,13 +138,12 @@ class VocoderData(Part, LightningDataModule):
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(num_workers)
         if segment_samples < 1 or batch_size < 1:
             raise ValueError(f"segment_samples and batch_size must be positive, got {segment_samples}, {batch_size}")
         self.manifests = {"train": train, "validation": validation, "test": test}
         self.segment_samples, self.batch_size = segment_samples, batch_size
-        self.num_workers, self.seed = num_workers, seed
-        self._cuts: dict[str, CutTable] = {}
+        self.seed = seed
 
     def setup(self, stage: str) -> None:
         """Read the manifests of a stage, and say what there is.
@@ -158,24 +156,16 @@ class VocoderData(Part, LightningDataModule):
             raise UserError(
                 f"data.init_args.segment_samples: expected a multiple of a frame's {hop}, got {self.segment_samples}"
             )
-        for split in _SPLITS_OF_STAGE[stage]:
-            given = self.manifests[split]
-            if split in self._cuts or (split == "validation" and stage == "fit" and not given):
-                continue
-            if not given:
-                raise UserError(f"data.init_args.{split}: no manifest given; `prepare CORPUS` writes {split}.jsonl.gz")
-            self._cuts[split] = CutTable.load([given] if isinstance(given, str) else given)
-            stretches = self._stretches(split)
-            hours = self._cuts[split].durations_s.sum() / 3600
-            if self.trainer is None or self.trainer.is_global_zero:
-                _log.info(
-                    "%s: %d recordings, %.2f h, %d stretches", split, len(self._cuts[split]), hours, len(stretches)
-                )
+        for split in self._unread(stage, self.manifests):
+            given = given_manifest(self.manifests, split)
+            cuts = self._read[split] = CutTable.load([given] if isinstance(given, str) else given)
+            hours, stretches = cuts.durations_s.sum() / 3600, len(self._stretches(split))
+            if self._speaks:
+                _log.info("%s: %d recordings, %.2f h, %d stretches", split, len(cuts), hours, stretches)
 
     @property
     def _vocoder(self) -> torch.nn.Module:
-        assert self.trainer is not None
-        return self.trainer.lightning_module.vocoder  # type: ignore[return-value]
+        return self._module.vocoder
 
     @property
     def _features(self) -> MelSpectrogram:
@@ -183,19 +173,11 @@ class VocoderData(Part, LightningDataModule):
 
     def _stretches(self, split: str) -> Stretches:
         geometry = Geometry.of(self._features, self._vocoder.network.shape.receptive_field)  # type: ignore[union-attr]
-        return Stretches(self._cuts[split], self.segment_samples, self._features.sample_rate_hz, geometry)
+        return Stretches(self._read[split], self.segment_samples, self._features.sample_rate_hz, geometry)
 
-    def train_dataloader(self) -> ResumableLoader[StretchBatch]:
-        return self._loader("train")
-
-    def val_dataloader(self) -> ResumableLoader[StretchBatch] | list[ResumableLoader[StretchBatch]]:
-        return self._loader("validation") if "validation" in self._cuts else []
-
-    def test_dataloader(self) -> ResumableLoader[StretchBatch]:
-        return self._loader("test")
-
-    def _loader(self, split: str) -> ResumableLoader[StretchBatch]:
-        assert self.trainer is not None
+    def loader(self, split: str) -> ResumableLoader[StretchBatch]:
+        """The batches of a split that `setup` has read."""
+        rank, world_size = self._rank_and_size
         training = split == "train"
         stretches = self._stretches(split)
         sampler = BucketBatchSampler(
@@ -205,22 +187,10 @@ class VocoderData(Part, LightningDataModule):
             min_bucket_batches=1,
             shuffle=training,
             seed=self.seed,
-            rank=self.trainer.global_rank,
-            world_size=self.trainer.world_size,
+            rank=rank,
+            world_size=world_size,
         )
-        return ResumableLoader(
-            stretches,
-            sampler,
-            num_workers=self.num_workers,
-            pin_memory=torch.cuda.is_available(),
-            on_failures=_raise_first,
-            trained=self._trained if training else None,
-        )
-
-    def _trained(self) -> tuple[int, int | float]:
-        assert self.trainer is not None
-        done: int = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
-        return done, self.trainer.num_training_batches
+        return self._resumable(split, stretches, sampler, on_failures=_raise_first)
 
 
 def _raise_first(failures: list[str]) -> None:

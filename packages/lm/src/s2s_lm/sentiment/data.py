@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
 from torch.utils.data import Dataset
 
 from s2s_core.data.loader import Loaded, ResumableLoader
 from s2s_core.data.sampling import BucketBatchSampler
+from s2s_core.data.splits import SPLITS_OF_STAGE, SplitData
 from s2s_core.data.text import TextTable
 from s2s_core.errors import UserError
-from s2s_core.part import Part
 from s2s_lm.sentiment.interfaces import ClassificationBatch
 
 if TYPE_CHECKING:
@@ -25,15 +24,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 TOKENS, LABEL = "tokens", "label"
-_SPLITS_OF_STAGE = {
-    "fit": ("train", "validation"),
-    "validate": ("validation",),
-    "test": ("test",),
-    "predict": ("predict",),
-}
 
 
-class ClassificationData(Part, LightningDataModule):
+class ClassificationData(SplitData):
     """Batches of texts of like length from the Arrow files that ``prepare`` writes.
 
     Args:
@@ -55,15 +48,13 @@ class ClassificationData(Part, LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.allow_zero_length_dataloader_with_multiple_devices = True
         if batch_size < 1 or max_length < 1:
             raise ValueError(f"batch_size and max_length must be at least 1, got {batch_size} and {max_length}")
         self.files = {"train": train, "validation": validation, "test": test, "predict": predict}
         self.batch_size, self.max_length, self.seed = batch_size, max_length, seed
-        self._tables: dict[str, TextTable] = {}
 
     def setup(self, stage: str) -> None:
-        for split in _SPLITS_OF_STAGE[stage]:
+        for split in SPLITS_OF_STAGE[stage]:
             files = self.files[split]
             if files is None:
                 if split == "validation" and stage == "fit":
@@ -71,8 +62,8 @@ class ClassificationData(Part, LightningDataModule):
                 raise UserError(f"data.init_args.{split}: expected a prepared file to {stage} with")
             table = TextTable([files] if isinstance(files, str) else files)
             self._check(table)
-            self._tables[split] = table
-            if self.trainer is None or self.trainer.is_global_zero:
+            self._read[split] = table
+            if self._speaks:
                 _log.info("%s: %d texts", split, len(table))
 
     def _check(self, table: TextTable) -> None:
@@ -89,28 +80,16 @@ class ClassificationData(Part, LightningDataModule):
                 raise UserError(f"{path}: was prepared with another vocabulary than the model's")
 
     def _task(self) -> SentimentClassification | None:
-        module = self.trainer.lightning_module if self.trainer is not None else None
-        return cast("SentimentClassification | None", module)
-
-    def train_dataloader(self) -> ResumableLoader[ClassificationBatch]:
-        return self.loader("train")
-
-    def val_dataloader(self) -> ResumableLoader[ClassificationBatch] | list[ResumableLoader[ClassificationBatch]]:
-        return self.loader("validation") if "validation" in self._tables else []
-
-    def test_dataloader(self) -> ResumableLoader[ClassificationBatch]:
-        return self.loader("test")
-
-    def predict_dataloader(self) -> ResumableLoader[ClassificationBatch]:
-        return self.loader("predict")
+        return cast("SentimentClassification | None", self._module)
 
     def predict_ids(self) -> list[str]:
         """The rows of the predict file, from 1."""
-        return [str(number + 1) for number in range(len(self._tables["predict"]))]
+        return [str(number + 1) for number in range(len(self._read["predict"]))]
 
     def loader(self, split: str) -> ResumableLoader[ClassificationBatch]:
         """The batches of a split that `setup` has read."""
-        table, training = self._tables[split], split == "train"
+        table, training = self._read[split], split == "train"
+        rank, world_size = self._rank_and_size
         lengths = np.minimum(table.lengths(TOKENS), self.max_length) + 2
         sampler = BucketBatchSampler(
             lengths,
@@ -119,18 +98,12 @@ class ClassificationData(Part, LightningDataModule):
             min_bucket_batches=8 if training else 1,
             shuffle=training,
             seed=self.seed,
-            rank=self.trainer.global_rank if self.trainer is not None else 0,
-            world_size=self.trainer.world_size if self.trainer is not None else 1,
+            rank=rank,
+            world_size=world_size,
         )
         module = self._task()
         eos = module.tokenizer.eos_id if module is not None else 0
-        trained = self._trained if training and self.trainer is not None else None
-        return ResumableLoader(LabelledTexts(table, eos, self.max_length), sampler, trained=trained)
-
-    def _trained(self) -> tuple[int, int | float]:
-        assert self.trainer is not None
-        done: int = self.trainer.fit_loop.epoch_loop.batch_progress.current.processed  # type: ignore[attr-defined]
-        return done, self.trainer.num_training_batches
+        return self._resumable(split, LabelledTexts(table, eos, self.max_length), sampler)
 
 
 class LabelledTexts(Dataset[Loaded[ClassificationBatch]]):
