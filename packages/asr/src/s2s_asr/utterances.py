@@ -8,7 +8,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from s2s_asr.interfaces import SpeechBatch
 from s2s_core.data.cut_batches import CutBatches
-from s2s_core.data.speech import CutInfo, CutTable
+from s2s_core.data.speech import CutTable
 from s2s_core.text.tokenizers import Tokenizer
 
 
@@ -32,8 +32,8 @@ class Utterances(CutBatches[SpeechBatch]):
         super().__init__(cuts, sample_rate_hz, substitute, keep_audio)
         self.tokenizer = tokenizer
 
-    def collate(self, found: list[tuple[CutInfo, Tensor]]) -> SpeechBatch:
-        infos = [info for info, _ in found]
+    def collate(self, found: list[tuple[int, Tensor]]) -> SpeechBatch:
+        infos = [self.cuts.info(index) for index, _ in found]
         audio = [samples for _, samples in found]
         if self.tokenizer is None:
             texts, tokens = [info.text for info in infos], [[] for _ in infos]

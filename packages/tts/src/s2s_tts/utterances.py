@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from s2s_core.data.cut_batches import CutBatches
-from s2s_core.data.speech import CutInfo, CutTable
+from s2s_core.data.speech import CutTable
 from s2s_core.text.tokenizers import Tokenizer
 from s2s_tts.interfaces import SpeechBatch
 from s2s_tts.speakers import Speakers
@@ -36,8 +36,8 @@ class Utterances(CutBatches[SpeechBatch]):
         self.tokenizer = tokenizer
         self.speaker_numbers = None if speakers is None else {name: i for i, name in enumerate(speakers.names)}
 
-    def collate(self, found: list[tuple[CutInfo, Tensor]]) -> SpeechBatch:
-        infos = [info for info, _ in found]
+    def collate(self, found: list[tuple[int, Tensor]]) -> SpeechBatch:
+        infos = [self.cuts.info(index) for index, _ in found]
         audio = [samples for _, samples in found]
         texts = [self.tokenizer.normalise(info.text) for info in infos]
         tokens = [torch.tensor(self.tokenizer.encode(info.text), dtype=torch.int64) for info in infos]

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from s2s_core.cli.arguments import VerbParser
-from s2s_core.errors import UserError
+from s2s_core.cli.prepare import check_corpus, check_count, check_share, say
 from s2s_core.text.tokenizers import ENGLISH_LABELS
 
 CORPORA = {
@@ -94,23 +94,15 @@ def main(argv: list[str]) -> int:
         relative=arguments.relative,
     )
     summary = prepare_corpus(arguments.corpus, arguments.input, arguments.output, options)
-    print("\n".join(summary.lines()))
-    print(f"wrote {', '.join(summary.files)} to {arguments.output}")
+    say(summary, arguments.output)
     return 0
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    corpus = arguments.corpus
-    if corpus not in CORPORA and not corpus.startswith("lhotse:"):
-        raise UserError(f"prepare: no corpus {corpus!r}; there are {', '.join(CORPORA)}")
-    if corpus != "synthetic" and arguments.input is None:
-        raise UserError(f"prepare {corpus}: --input DIR is missing")
+    check_corpus(arguments.corpus, arguments.input, CORPORA)
     for name in ("jobs", "shar", "sentencepiece"):
-        value = getattr(arguments, name)
-        if value is not None and value < 1:
-            raise UserError(f"prepare: --{name} must be at least 1, got {value}")
-    if arguments.holdout is not None and not 0 <= arguments.holdout < 1:
-        raise UserError(f"prepare: --holdout must be at least 0 and below 1, got {arguments.holdout}")
+        check_count(f"--{name}", getattr(arguments, name))
+    check_share("--holdout", arguments.holdout)
 
 
 def _labels(arguments: argparse.Namespace) -> str | None:

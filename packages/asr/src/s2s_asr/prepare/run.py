@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from s2s_asr.prepare.vocabulary import train_sentencepiece
 from s2s_core.data.manifests import all_or_nothing, check_free
-from s2s_core.data.prepare.checks import CheckOptions, Utterance, check_rows
+from s2s_core.data.prepare.checks import CheckOptions, Utterance
 from s2s_core.data.prepare.corpora import hold_out, read_an4, read_librispeech, read_ljspeech
-from s2s_core.data.prepare.recipes import read_lhotse_recipe
 from s2s_core.data.prepare.rows import Rejected, Row
-from s2s_core.data.prepare.summary import Summary, count_reasons, summarise_split
+from s2s_core.data.prepare.run import read_rows, split_rows, summarise
+from s2s_core.data.prepare.summary import Summary
 from s2s_core.data.prepare.tables import read_common_voice, read_csv_corpus
 from s2s_core.data.prepare.writing import write_rejected, write_split, write_summary
-from s2s_core.errors import UserError
 
 SENTENCEPIECE_FILE = "sentencepiece.model"
 
@@ -59,18 +55,7 @@ def prepare_corpus(corpus: str, source: Path | None, output: Path, options: Prep
     """
     check_free(output, options.overwrite)
     rows = hold_out(_read(corpus, source, output, options), options.hold_out_share)
-    splits: dict[str, list[Utterance]] = defaultdict(list)
-    rejected: list[Rejected] = []
-    progress = tqdm(
-        check_rows(rows, options.checks, options.jobs), total=len(rows), unit=" rows", desc="checking", disable=None
-    )
-    for result in progress:
-        if isinstance(result, Rejected):
-            rejected.append(result)
-        else:
-            splits[result.row.split].append(result)
-    if not splits:
-        raise UserError(_nothing_left(source or output, rejected))
+    splits, rejected = split_rows(rows, options.checks, options.jobs, source or output)
     return _write(output, splits, rejected, options)
 
 
@@ -80,41 +65,19 @@ def _read(corpus: str, source: Path | None, output: Path, options: PrepareOption
 
         write_spoken_corpus(output / "audio", seed=options.seed)
         return read_csv_corpus(output / "audio")
-    if source is None:
-        raise UserError(f"--input: {corpus} needs the folder of the corpus")
-    if not source.exists():
-        raise UserError(f"{source}: no such folder")
-    if corpus.startswith("lhotse:"):
-        return read_lhotse_recipe(corpus.removeprefix("lhotse:"), source)
-    if corpus == "csv":
-        return read_csv_corpus(source, options.audio_root)
     readers = {
         "an4": read_an4,
         "librispeech": read_librispeech,
         "ljspeech": read_ljspeech,
         "commonvoice": read_common_voice,
     }
-    if not source.is_dir():
-        raise UserError(f"{source}: not a folder; {corpus} is one")
-    return readers[corpus](source)
-
-
-def _nothing_left(source: Path, rejected: Sequence[Rejected]) -> str:
-    if not rejected:
-        return f"{source}: the corpus has no rows"
-    first = rejected[0]
-    return (
-        f"{source}: none of the {len(rejected)} rows is good; the first: {first.where}: {first.reason}: {first.detail}"
-    )
+    return read_rows(corpus, source, options.audio_root, readers)
 
 
 def _write(
     output: Path, splits: dict[str, list[Utterance]], rejected: list[Rejected], options: PrepareOptions
 ) -> Summary:
-    summary = Summary(
-        splits={split: summarise_split(utterances) for split, utterances in splits.items()},
-        rejected=count_reasons(rejected),
-    )
+    summary = summarise(splits, rejected)
     with all_or_nothing(output, options.overwrite) as scratch:
         for split, utterances in splits.items():
             summary.files.append(write_split(scratch, split, utterances, options.shar_size, output, options.relative))

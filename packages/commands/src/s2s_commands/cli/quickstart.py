@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from s2s_core.cli.arguments import VerbParser
-from s2s_core.errors import UserError
+from s2s_core.cli.quickstart import best_of, prepare_fit_test
 
 SHOWN = 10
 """Recordings that are classified before the reader's eyes."""
@@ -22,38 +20,12 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--seed", type=int, default=1, help="of the speech and of the training (default: %(default)s)")
     options, overrides = parser.parse_known_args(argv)
-    corpus = options.output / "data"
-    run = _free_folder(options.output)
-    if not (corpus / "train.jsonl.gz").is_file():
-        _lightning("prepare", "synthetic", f"--output={corpus}", f"--seed={options.seed}", "--overwrite")
-    manifests = [f"--data.{split}={corpus / f'{split}.jsonl.gz'}" for split in ("train", "validation", "test")]
-    seed = f"--seed_everything={options.seed}"
-    began = time.monotonic()
-    _lightning("fit", "--config", "quickstart", *manifests, f"--output={run}", seed, *overrides)
-    trained_s = time.monotonic() - began
-    checkpoint = run / "checkpoints" / "best.ckpt"
-    _lightning("test", f"--ckpt_path={checkpoint}")
-    print(f"trained in {trained_s:.0f} s")
-    _show(checkpoint, corpus / "audio" / "test")
-    print(f"\nyours next: lightning run commands classify --checkpoint {checkpoint} FILE_OR_FOLDER")
-    return 0
-
-
-def _free_folder(output: Path) -> Path:
-    number = 1
-    while (output / f"run{number}").exists():
-        number += 1
-    return output / f"run{number}"
-
-
-def _lightning(*arguments: str) -> None:
     from s2s_commands.cli import COMMANDS
-    from s2s_core.cli.main import run_task
 
-    print(f"\n$ lightning run commands {shlex.join(arguments)}", flush=True)
-    status = run_task(COMMANDS, list(arguments), "lightning run commands")
-    if status:
-        raise UserError(f"the command above ended with status {status}")
+    run = prepare_fit_test(COMMANDS, options.output, options.seed, ["synthetic", f"--seed={options.seed}"], overrides)
+    _show(best_of(run), options.output / "data" / "audio" / "test")
+    print(f"\nyours next: lightning run commands classify --checkpoint {best_of(run)} FILE_OR_FOLDER")
+    return 0
 
 
 def _show(checkpoint: Path, spoken: Path) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import random
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from s2s_core.cli.arguments import VerbParser
-from s2s_core.cli.tasks import TaskInfo
-from s2s_core.errors import UserError
+from s2s_core.cli.quickstart import best_of, free_folder, show_and_run
 
 STORIES = {"train": 4000, "valid": 200, "test": 200}
 
@@ -34,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
     files = [f"--data.{split}={data / f'{split}.arrow'}" for split in ("train", "validation", "test")]
     seed = f"--seed_everything={options.seed}"
     show_and_run(TASK, "fit", "--config", "quickstart", vocabulary, *files, f"--output={run}", seed, *overrides)
-    best = run / "checkpoints" / "best.ckpt"
+    best = best_of(run)
     show_and_run(TASK, "test", f"--ckpt_path={best}")
     prompt = "anna found a red map in the garden ."
     show_and_run(TASK, "generate", f"--checkpoint={best}", "--one-line", "--temperature=0.8", prompt)
@@ -42,25 +40,3 @@ def main(argv: Sequence[str]) -> int:
     show_and_run(TASK, "ngram", str(text / "train.txt"), "--order=3", f"--output={arpa}")
     show_and_run(TASK, "score", f"--checkpoint={arpa}", "--total", str(text / "test.txt"))
     return 0
-
-
-def free_folder(output: Path) -> Path:
-    """A folder for another run."""
-    number = 1
-    while (output / f"run{number}").exists():
-        number += 1
-    return output / f"run{number}"
-
-
-def show_and_run(task: TaskInfo, *arguments: str) -> None:
-    """Print a command and run it.
-
-    Raises:
-        UserError: if it fails.
-    """
-    from s2s_core.cli.main import run_task
-
-    print(f"\n$ lightning run {task.name} {shlex.join(arguments)}", flush=True)
-    status = run_task(task, list(arguments), f"lightning run {task.name}")
-    if status:
-        raise UserError(f"the command above ended with status {status}")

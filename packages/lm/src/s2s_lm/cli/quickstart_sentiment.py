@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from s2s_core.cli.arguments import VerbParser
-from s2s_lm.cli.quickstart import free_folder, show_and_run
+from s2s_core.cli.quickstart import best_of, free_folder, show_and_run
 
 REVIEWS = {"train": 3000, "validation": 300, "test": 300}
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
     files = [f"--data.{split}={data / f'{split}.arrow'}" for split in ("train", "validation", "test")]
     seed = f"--seed_everything={options.seed}"
     show_and_run(TASK, "fit", "--config", "quickstart", vocabulary, *files, f"--output={run}", seed, *overrides)
-    best = run / "checkpoints" / "best.ckpt"
+    best = best_of(run)
     show_and_run(TASK, "test", f"--ckpt_path={best}")
     texts = ["--text=the film is not dull at all .", "--text=in the end the story is never warm but tired ."]
     show_and_run(TASK, "classify", f"--checkpoint={best}", *texts)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from s2s_core.cli.arguments import VerbParser
-from s2s_core.errors import UserError
+from s2s_core.cli.quickstart import best_of, prepare_fit_test
 
 SHOWN = 8
 """Sentences that are translated before the reader's eyes."""
@@ -22,39 +21,21 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--seed", type=int, default=1, help="of sentences and training (default: %(default)s)")
     options, overrides = parser.parse_known_args(argv)
-    corpus = options.output / "data"
-    run = _free_folder(options.output)
-    if not (corpus / "train.arrow").is_file():
-        _lightning("prepare", "synthetic", f"--output={corpus}", f"--seed={options.seed}", "--overwrite")
-    files = [f"--data.{split}={corpus / f'{split}.arrow'}" for split in ("train", "validation", "test")]
-    vocabulary = f"--model.init_args.source_tokenizer.init_args.model_file={corpus / 'vocabulary.model'}"
-    seed = f"--seed_everything={options.seed}"
-    began = time.monotonic()
-    _lightning("fit", "--config", "quickstart", *files, vocabulary, f"--output={run}", seed, *overrides)
-    trained_s = time.monotonic() - began
-    checkpoint = run / "checkpoints" / "best.ckpt"
-    _lightning("test", f"--ckpt_path={checkpoint}")
-    print(f"trained in {trained_s:.0f} s")
-    _show_translations(checkpoint, corpus / "test.arrow")
-    print(f"\nyours next: lightning run nmt translate --checkpoint {checkpoint} FILE")
-    return 0
-
-
-def _free_folder(output: Path) -> Path:
-    number = 1
-    while (output / f"run{number}").exists():
-        number += 1
-    return output / f"run{number}"
-
-
-def _lightning(*arguments: str) -> None:
-    from s2s_core.cli.main import run_task
     from s2s_nmt.cli import TASK
 
-    print(f"\n$ lightning run nmt {shlex.join(arguments)}", flush=True)
-    status = run_task(TASK, list(arguments), "lightning run nmt")
-    if status:
-        raise UserError(f"the command above ended with status {status}")
+    corpus = options.output / "data"
+    run = prepare_fit_test(
+        TASK,
+        options.output,
+        options.seed,
+        ["synthetic", f"--seed={options.seed}"],
+        overrides,
+        files="{split}.arrow",
+        keys=[f"--model.init_args.source_tokenizer.init_args.model_file={corpus / 'vocabulary.model'}"],
+    )
+    _show_translations(best_of(run), corpus / "test.arrow")
+    print(f"\nyours next: lightning run nmt translate --checkpoint {best_of(run)} FILE")
+    return 0
 
 
 def _show_translations(checkpoint: Path, file: Path) -> None:

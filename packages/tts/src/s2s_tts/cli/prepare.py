@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from s2s_core.cli.arguments import VerbParser
-from s2s_core.errors import UserError
+from s2s_core.cli.prepare import check_corpus, check_count, check_share, say
 
 CORPORA = {
     "csv": "tables (wav_filename,wav_filesize,transcript[,speaker]), .csv or .tsv: a file, or a folder of them",
@@ -62,20 +62,12 @@ def main(argv: list[str]) -> int:
         seed=arguments.seed,
     )
     summary = prepare_corpus(arguments.corpus, arguments.input, arguments.output, options)
-    print("\n".join(summary.lines()))
-    print(f"wrote {', '.join(summary.files)} to {arguments.output}")
+    say(summary, arguments.output)
     return 0
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    corpus = arguments.corpus
-    if corpus not in CORPORA and not corpus.startswith("lhotse:"):
-        raise UserError(f"prepare: no corpus {corpus!r}; there are {', '.join(CORPORA)}")
-    if corpus != "synthetic" and arguments.input is None:
-        raise UserError(f"prepare {corpus}: --input DIR is missing")
-    if arguments.jobs < 1:
-        raise UserError(f"prepare: --jobs must be at least 1, got {arguments.jobs}")
-    for name in ("holdout", "test_share"):
-        share = getattr(arguments, name)
-        if share is not None and not 0 <= share < 1:
-            raise UserError(f"prepare: --{name.replace('_', '-')} must be at least 0 and below 1, got {share}")
+    check_corpus(arguments.corpus, arguments.input, CORPORA)
+    check_count("--jobs", arguments.jobs)
+    check_share("--holdout", arguments.holdout)
+    check_share("--test-share", arguments.test_share)

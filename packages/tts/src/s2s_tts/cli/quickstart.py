@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.quickstart import best_of, prepare_fit_test
 from s2s_core.errors import UserError
 
 SENTENCES = (
@@ -25,37 +24,12 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--output", type=Path, default=Path("runs/tts-quickstart"), help="(default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the sentences and the training (default: %(default)s)")
     options, overrides = parser.parse_known_args(argv)
-    corpus, run = options.output / "data", _free_folder(options.output)
-    if not (corpus / "train.jsonl.gz").is_file():
-        _lightning("prepare", "synthetic", f"--output={corpus}", f"--seed={options.seed}", "--overwrite")
-    manifests = [f"--data.{split}={corpus / f'{split}.jsonl.gz'}" for split in ("train", "validation", "test")]
-    began = time.monotonic()
-    _lightning(
-        "fit", "--config", "quickstart", *manifests, f"--output={run}", f"--seed_everything={options.seed}", *overrides
-    )
-    print(f"trained in {time.monotonic() - began:.0f} s")
-    checkpoint = run / "checkpoints" / "best.ckpt"
-    _lightning("test", f"--ckpt_path={checkpoint}")
-    _speak(checkpoint, run)
-    print(f'\nyours next: lightning run tts synthesize --checkpoint {checkpoint} "your words" --output speech.wav')
-    return 0
-
-
-def _free_folder(output: Path) -> Path:
-    number = 1
-    while (output / f"run{number}").exists():
-        number += 1
-    return output / f"run{number}"
-
-
-def _lightning(*arguments: str) -> None:
-    from s2s_core.cli.main import run_task
     from s2s_tts.cli import TASK
 
-    print(f"\n$ lightning run tts {shlex.join(arguments)}", flush=True)
-    status = run_task(TASK, list(arguments), "lightning run tts")
-    if status:
-        raise UserError(f"the command above ended with status {status}")
+    run = prepare_fit_test(TASK, options.output, options.seed, ["synthetic", f"--seed={options.seed}"], overrides)
+    _speak(best_of(run), run)
+    print(f'\nyours next: lightning run tts synthesize --checkpoint {best_of(run)} "your words" --output speech.wav')
+    return 0
 
 
 def _speak(checkpoint: Path, run: Path) -> None:

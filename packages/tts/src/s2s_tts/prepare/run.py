@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from s2s_core.audio.espeak import EspeakVoice
 from s2s_core.data.manifests import all_or_nothing, check_free
-from s2s_core.data.prepare.checks import CheckOptions, Utterance, check_rows
+from s2s_core.data.prepare.checks import CheckOptions, Utterance
 from s2s_core.data.prepare.corpora import hold_out, read_librispeech, read_ljspeech, read_mailabs
-from s2s_core.data.prepare.recipes import read_lhotse_recipe
 from s2s_core.data.prepare.rows import Rejected, Row
-from s2s_core.data.prepare.summary import Summary, count_reasons, summarise_split
+from s2s_core.data.prepare.run import read_rows, split_rows, summarise
+from s2s_core.data.prepare.summary import Summary
 from s2s_core.data.prepare.tables import read_csv_corpus
 from s2s_core.data.prepare.writing import write_rejected, write_split, write_summary
-from s2s_core.errors import UserError
 
 SPEAKERS_FILE = "speakers.txt"
 SYNTHETIC_VOICE = EspeakVoice("en-us", "f2", 160, 50)
@@ -61,17 +57,7 @@ def prepare_corpus(corpus: str, source: Path | None, output: Path, options: Prep
     checks = CheckOptions(
         labels=None, lower_case=False, strip_punctuation=False, decode=options.decode, ctc_frame_ms=0.0
     )
-    splits: dict[str, list[Utterance]] = defaultdict(list)
-    rejected: list[Rejected] = []
-    checked = check_rows(rows, checks, options.jobs)
-    for result in tqdm(checked, total=len(rows), unit=" rows", desc="checking", disable=None):
-        if isinstance(result, Rejected):
-            rejected.append(result)
-        else:
-            splits[result.row.split].append(result)
-    if not splits:
-        first = f"; the first: {rejected[0].where}: {rejected[0].reason}: {rejected[0].detail}" if rejected else ""
-        raise UserError(f"{source or output}: none of the {len(rejected)} rows is good{first}")
+    splits, rejected = split_rows(rows, checks, options.jobs, source or output)
     return _write(output, splits, rejected, options.overwrite)
 
 
@@ -90,25 +76,12 @@ def _read(corpus: str, source: Path | None, output: Path, options: PrepareOption
             output / "audio", seed=options.seed, train=600, validation=24, test=24, voice=SYNTHETIC_VOICE
         )
         return read_csv_corpus(output / "audio")
-    if source is None:
-        raise UserError(f"--input: {corpus} needs the folder of the corpus")
-    if not source.exists():
-        raise UserError(f"{source}: no such folder")
-    if corpus.startswith("lhotse:"):
-        return read_lhotse_recipe(corpus.removeprefix("lhotse:"), source)
-    if corpus == "csv":
-        return read_csv_corpus(source, options.audio_root)
-    if not source.is_dir():
-        raise UserError(f"{source}: not a folder; {corpus} is one")
     readers = {"ljspeech": read_ljspeech, "mailabs": read_mailabs, "librispeech": read_librispeech}
-    return readers[corpus](source)
+    return read_rows(corpus, source, options.audio_root, readers)
 
 
 def _write(output: Path, splits: dict[str, list[Utterance]], rejected: list[Rejected], overwrite: bool) -> Summary:
-    summary = Summary(
-        splits={split: summarise_split(utterances) for split, utterances in splits.items()},
-        rejected=count_reasons(rejected),
-    )
+    summary = summarise(splits, rejected)
     everyone = (utterance.row.speaker for utterances in splits.values() for utterance in utterances)
     speakers = sorted({speaker for speaker in everyone if speaker})
     with all_or_nothing(output, overwrite) as scratch:
