@@ -20,6 +20,8 @@ from s2s_core.nn.processor import processor
 _log = logging.getLogger(__name__)
 
 SOURCE = Path(__file__).with_name("recurrence.cpp")
+HEADERS = SOURCE.parent
+"""What the kernels of all packages may include."""
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-pthread", "-fno-math-errno")
 GATES = {"gru": 3, "lstm": 4}
 COMPILE_SECONDS = 120
@@ -138,7 +140,7 @@ def _compiled(source: Path) -> Path:
     compiler = os.environ.get("CXX", "c++")
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=COMPILE_SECONDS).stdout
     # a home directory may be shared by machines, and -march=native means another thing on each
-    texts = [file.read_bytes() for file in (source, *sorted(source.parent.glob("*.h")))]
+    texts = [file.read_bytes() for file in (source, *sorted(HEADERS.glob("*.h")))]
     key = hashlib.sha256(b"\0".join([*texts, version, " ".join(FLAGS).encode(), processor().encode()]))
     target = _cache() / f"{source.stem}-{key.hexdigest()[:16]}.so"
     if not target.exists():
@@ -146,7 +148,7 @@ def _compiled(source: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
             made = Path(scratch) / target.name
-            command = [compiler, *FLAGS, str(source), "-o", str(made)]
+            command = [compiler, *FLAGS, f"-I{HEADERS}", str(source), "-o", str(made)]
             subprocess.run(command, capture_output=True, check=True, timeout=COMPILE_SECONDS)
             made.replace(target)  # atomic: processes that start together may all compile
     return target

@@ -13,6 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include "vectors.h"
+
 // Mirrored by s2s_core.nn.packed_attention. Strides are of rows, in numbers; heads lie side by side.
 struct Attention {
     int64_t sentences, heads, size, causal, bfloat16, threads, seed;
@@ -28,21 +30,8 @@ struct Attention {
 
 namespace {
 
-constexpr int64_t kLanes = 16;
 constexpr int kRows = 4;  // rows of a product that share one reading of the right-hand side
 constexpr int kVecs = 4;  // vectors of columns that a block of a product holds in registers
-
-typedef float Vec __attribute__((vector_size(64)));
-typedef int32_t IntVec __attribute__((vector_size(64)));
-typedef uint32_t UintVec __attribute__((vector_size(64)));
-
-inline Vec load(const float *from) {
-    Vec value;
-    std::memcpy(&value, from, sizeof value);
-    return value;
-}
-
-inline void store(float *to, Vec value) { std::memcpy(to, &value, sizeof value); }
 
 inline float widen(float x) { return x; }
 
@@ -53,34 +42,11 @@ inline float widen(uint16_t x) {
     return value;
 }
 
-inline void narrow(float value, float *to) { *to = value; }
-
-inline void narrow(float value, uint16_t *to) {
-    uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    uint16_t rounded = static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-    *to = value != value ? 0x7fc0 : rounded;
-}
-
-// e^x for x <= 0 to 2 ulp; see recurrence.cpp. NaN stays NaN, what is under -87 becomes 0.
-inline Vec exponential(Vec x) {
+// e^x for x <= 0; what is under -87 becomes 0.
+inline Vec decayed(Vec x) {
     const Vec low = Vec{} - 87.0f, zero = {};
     const IntVec tiny = x < low;
-    x = tiny ? low : x;
-    const float magic = 12582912.0f;
-    Vec n = (x * 1.44269504088896341f + magic) - magic;
-    Vec r = x - n * 0.693359375f;
-    r = r + n * 2.12194440e-4f;
-    Vec p = r * (1.0f / 5040) + 1.0f / 720;
-    p = p * r + 1.0f / 120;
-    p = p * r + 1.0f / 24;
-    p = p * r + 1.0f / 6;
-    p = p * r + 0.5f;
-    p = p * r * r + r + 1.0f;
-    IntVec bits = (__builtin_convertvector(n, IntVec) + 127) << 23;
-    Vec scale;
-    std::memcpy(&scale, &bits, sizeof scale);
-    return tiny ? zero : p * scale;
+    return tiny ? zero : exponential(x);
 }
 
 int64_t padded(int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
@@ -213,7 +179,7 @@ void softmax(const Attention &a, const Piece &at, float *scores) {
         for (int64_t j = count; j < at.width; ++j) row[j] = -INFINITY;
         Vec sums = {};
         for (int64_t j = 0; j < at.width; j += kLanes) {
-            Vec weight = exponential(load(row + j) - largest);
+            Vec weight = decayed(load(row + j) - largest);
             sums += weight;
             store(row + j, weight);
         }
@@ -263,7 +229,7 @@ void through_softmax(const Attention &a, const Piece &at, float *scores, float *
         for (int64_t j = seen(a, at, i); j < at.width; ++j) row[j] = -INFINITY;
         Vec sums = {};
         for (int64_t j = 0; j < at.width; j += kLanes) {
-            Vec weight = exponential(load(row + j) - normaliser), change = load(grad + j);
+            Vec weight = decayed(load(row + j) - normaliser), change = load(grad + j);
             if (dropout) change *= dropout.factors(i, j);
             sums += weight * change;
             store(row + j, weight);

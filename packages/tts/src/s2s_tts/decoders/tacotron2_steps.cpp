@@ -13,19 +13,13 @@
 #include <thread>
 #include <vector>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "barrier.h"
+#include "vectors.h"
 
 namespace {
 
-constexpr int64_t kLanes = 16, kPanel = 64;
+constexpr int64_t kPanel = 64;
 constexpr int kVecs = 4, kRows = 4;
-
-typedef float Vec __attribute__((vector_size(64)));
-typedef int32_t IntVec __attribute__((vector_size(64)));
-typedef uint32_t UintVec __attribute__((vector_size(64)));
-typedef uint16_t HalfVec __attribute__((vector_size(32)));
 
 }  // namespace
 
@@ -54,81 +48,6 @@ struct Loop {
 };
 
 namespace {
-
-inline Vec load(const float *from) {
-    Vec value;
-    std::memcpy(&value, from, sizeof value);
-    return value;
-}
-
-inline void store(float *to, Vec value) { std::memcpy(to, &value, sizeof value); }
-
-inline Vec widen(const float *from) { return load(from); }
-
-inline Vec widen(const uint16_t *from) {
-    HalfVec half;
-    std::memcpy(&half, from, sizeof half);
-    UintVec bits = __builtin_convertvector(half, UintVec) << 16;
-    Vec value;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-// e^x to 2 ulp, as in s2s_core/nn/recurrence.cpp. NaN stays NaN.
-inline Vec exponential(Vec x) {
-    const Vec low = Vec{} - 87.0f, high = Vec{} + 87.0f;
-    x = x < low ? low : x;
-    x = x > high ? high : x;
-    const float magic = 12582912.0f;
-    Vec n = (x * 1.44269504088896341f + magic) - magic;
-    Vec r = x - n * 0.693359375f;
-    r = r + n * 2.12194440e-4f;
-    Vec p = r * (1.0f / 5040) + 1.0f / 720;
-    p = p * r + 1.0f / 120;
-    p = p * r + 1.0f / 24;
-    p = p * r + 1.0f / 6;
-    p = p * r + 0.5f;
-    p = p * r * r + r + 1.0f;
-    IntVec bits = (__builtin_convertvector(n, IntVec) + 127) << 23;
-    Vec scale;
-    std::memcpy(&scale, &bits, sizeof scale);
-    return p * scale;
-}
-
-inline Vec sigmoid(Vec x) { return 1.0f / (1.0f + exponential(-x)); }
-
-inline Vec hyperbolic_tangent(Vec x) { return 1.0f - 2.0f / (1.0f + exponential(x + x)); }
-
-inline float total(Vec x) {
-    float sum = 0.0f;
-    for (int64_t i = 0; i < kLanes; ++i) sum += x[i];
-    return sum;
-}
-
-class Barrier {
-  public:
-    explicit Barrier(int count) : count_(count), waiting_(0), round_(0) {}
-
-    void wait() {
-        if (count_ == 1) return;
-        int round = round_.load(std::memory_order_relaxed);
-        if (waiting_.fetch_add(1, std::memory_order_acq_rel) + 1 == count_) {
-            waiting_.store(0, std::memory_order_relaxed);
-            round_.store(round + 1, std::memory_order_release);
-            return;
-        }
-        for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins) {
-            if (spins > 4000) std::this_thread::yield();  // more threads than free cores
-#if defined(__x86_64__)
-            _mm_pause();
-#endif
-        }
-    }
-
-  private:
-    const int count_;
-    std::atomic<int> waiting_, round_;
-};
 
 struct Share {
     int64_t begin, end;

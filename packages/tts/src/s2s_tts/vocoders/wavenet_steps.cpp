@@ -12,15 +12,12 @@
 #include <thread>
 #include <vector>
 
+#include "vectors.h"
+
 namespace {
 
-constexpr int64_t kLanes = 16;
 constexpr int64_t kPanel = 64;  // outputs whose weights for one input lie side by side; widths are multiples of it
 constexpr int kRows = 4;        // rows that share one reading of the weights
-
-typedef float Vec __attribute__((vector_size(64)));
-typedef int32_t IntVec __attribute__((vector_size(64)));
-typedef uint32_t UintVec __attribute__((vector_size(64)));
 
 }  // namespace
 
@@ -45,37 +42,10 @@ struct Job {
 
 namespace {
 
-inline Vec load(const float *from) {
-    Vec value;
-    std::memcpy(&value, from, sizeof value);
-    return value;
-}
-
-inline void store(float *to, Vec value) { std::memcpy(to, &value, sizeof value); }
-
 inline Vec clamped(Vec x, float low, float high) {
     const Vec floor = Vec{} + low, ceiling = Vec{} + high;
     x = x < floor ? floor : x;
     return x > ceiling ? ceiling : x;
-}
-
-// e^x to 2 ulp: 2^n * e^r with |r| <= ln 2 / 2 and Taylor's series to the seventh power
-inline Vec exponential(Vec x) {
-    x = clamped(x, -87.0f, 87.0f);
-    const float magic = 12582912.0f;  // adding 1.5 * 2^23 rounds to an integer
-    Vec n = (x * 1.44269504088896341f + magic) - magic;
-    Vec r = x - n * 0.693359375f;
-    r = r + n * 2.12194440e-4f;
-    Vec p = r * (1.0f / 5040) + 1.0f / 720;
-    p = p * r + 1.0f / 120;
-    p = p * r + 1.0f / 24;
-    p = p * r + 1.0f / 6;
-    p = p * r + 0.5f;
-    p = p * r * r + r + 1.0f;
-    IntVec bits = (__builtin_convertvector(n, IntVec) + 127) << 23;
-    Vec scale;
-    std::memcpy(&scale, &bits, sizeof scale);
-    return p * scale;
 }
 
 // tanh(content) * sigmoid(gate) with one division; beyond 20, tanh is 1 in float32
