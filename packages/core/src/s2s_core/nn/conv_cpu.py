@@ -20,7 +20,7 @@ from s2s_core.nn.linear import product
 CHUNK = 512
 """Frames over which one call sums a depthwise weight gradient; longer ones fall out of the cache."""
 NARROW = 16
-"""Up to so many channels oneDNN's bfloat16 depthwise kernel takes minutes where it has 17 taps or more."""
+"""Up to so many channels oneDNN's half-precision depthwise kernels take minutes where they have 17 taps or more."""
 
 
 def image(x: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ class DepthwiseConv(torch.autograd.Function):
 
 def _depthwise(x: Tensor, weight: Tensor) -> Tensor:
     channels, taps = weight.shape
-    if x.dtype == torch.bfloat16 and channels <= NARROW:
+    if x.dtype in (torch.bfloat16, torch.float16) and channels <= NARROW:
         with torch.autocast("cpu", enabled=False):  # it would cast them back
             return _depthwise(x.float(), weight.float()).to(x.dtype)
     return frames(F.conv2d(image(x), weight[:, None, None], padding=(0, taps // 2), groups=channels))
