@@ -109,6 +109,15 @@ def test_when_all_fail_it_stops(start):
     assert not (folder / "004").exists()
 
 
+@pytest.fixture
+def heeding():
+    """Ctrl-C is heard, even where the tests run in a background that was told to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeding")
 def test_ctrl_c_ends_the_runs_and_resuming_goes_on_with_them(start):
     make, folder = start
 
