@@ -52,6 +52,8 @@ def test_a_foreign_file_and_a_missing_one_are_named(tmp_path):
         read_checkpoint(tmp_path / "foreign.ckpt")
     with pytest.raises(UserError, match="no such file"):
         read_checkpoint(tmp_path / "absent.ckpt")
+    with pytest.raises(UserError, match=r"a folder; expected a file; its newest checkpoint is '.*foreign\.ckpt'"):
+        read_checkpoint(tmp_path)
 
 
 def test_a_newer_format_says_which_version_wrote_it(tmp_path):

@@ -63,9 +63,12 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> 
     """Read a checkpoint's plain data and tensors.
 
     Raises:
-        UserError: if the file is absent, truncated (names the newest whole one beside it), or no s2s checkpoint.
+        UserError: if the file is absent, a folder, truncated (names the newest whole one beside it), or no s2s
+            checkpoint.
     """
     file = Path(path)
+    if file.is_dir():
+        raise UserError(f"checkpoint '{file}': a folder; expected a file{_newest_below(file)}")
     if not file.is_file():
         raise UserError(f"checkpoint '{file}': no such file")
     checkpoint = _try_read(file, map_location)
@@ -92,6 +95,11 @@ def _last_good_beside(file: Path) -> str:
         if _try_read(other, "meta") is not None:
             return f"; the newest whole one beside it is '{other}'"
     return ""
+
+
+def _newest_below(run: Path) -> str:
+    newest = max(run.glob("**/*.ckpt"), key=lambda file: file.stat().st_mtime, default=None)
+    return f"; its newest checkpoint is '{newest}'" if newest else ""
 
 
 def section_of(task: Task) -> dict[str, Any]:
