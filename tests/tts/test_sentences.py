@@ -12,6 +12,11 @@ def test_sentences_end_where_they_do():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("title", ["Gov.", "Sgt.", "Sen.", "dr."])
+def test_a_title_ends_no_sentence(title):
+    assert split_sentences(f"Ask {title} Lee.") == [f"Ask {title} Lee."]
+
+
 @pytest.mark.parametrize("longest", [10, 17, 40])
 def test_long_sentences_are_cut_and_whole(longest):
     text = "a long sentence, with commas, but also with a stretch of words that has none of them at all"

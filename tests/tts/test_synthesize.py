@@ -38,6 +38,18 @@ def test_sentences_are_joined_with_a_pause(synthesizer, hums):
     assert not gap.any()
 
 
+def test_periods_of_abbreviations_end_no_sentence(synthesizer, hums):
+    text = "On Jan. 5, 2021, Dr. Ruiz met Gov. Lee.\n\nSee Fig. 3; it was 5 p.m. on Sept. 4. Later"
+    (speech,) = synthesizer.synthesize([text], "ann", hums / "one.wav")
+    assert speech.text == text
+    assert [sentence.text for sentence in speech.sentences] == [
+        "On January fifth, twenty twenty-one, Doctor Ruiz met Governor Lee.",
+        "See figure three;",
+        "it was five p m on September fourth.",
+        "Later",
+    ]
+
+
 def test_voice_and_style_change_the_sound(synthesizer, hums):
     mels = [
         synthesizer.synthesize(["five"], speaker, hums / f"{style}.wav")[0].sentences[0].mel

@@ -5,33 +5,20 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from s2s_tts.text.english_words import BEFORE_NAMES
+
 LONGEST = 180
 """Characters of a piece: about what the longest utterances of LJ Speech hold."""
 _ENDS = re.compile(r"(?<=[.!?;:])[\"')\]]*\s+")
 _PAUSES = re.compile(r"(?<=[,\u2013\u2014-])\s+")
 _SPACES = re.compile(r"\s+")
-_ABBREVIATIONS = frozenset(
-    (
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "prof",
-        "st",
-        "jr",
-        "sr",
-        "vs",
-        "etc",
-        "no",
-        "vol",
-        "capt",
-        "col",
-        "gen",
-        "lt",
-        "rev",
-        "hon",
-    )
-)
+_PARAGRAPHS = re.compile(r"\n\s*\n")
+_ABBREVIATIONS = frozenset({"st", "jr", "sr", "vs", "etc", "no", "vol", *(name.lower() for name in BEFORE_NAMES)})
+
+
+def paragraphs(text: str) -> list[str]:
+    """What empty lines set apart."""
+    return _PARAGRAPHS.split(text)
 
 
 def split_sentences(text: str, longest: int = LONGEST) -> list[str]:
@@ -44,7 +31,7 @@ def split_sentences(text: str, longest: int = LONGEST) -> list[str]:
     """
     if longest < 1:
         raise ValueError(f"longest must be positive, got {longest}")
-    sentences = [part for line in re.split(r"\n\s*\n", text) for part in _joined_titles(_ENDS.split(line.strip()))]
+    sentences = [part for line in paragraphs(text) for part in _joined_titles(_ENDS.split(line.strip()))]
     return [piece for sentence in sentences if sentence.strip() for piece in _short(sentence, longest)]
 
 

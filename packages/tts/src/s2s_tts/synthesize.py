@@ -16,7 +16,8 @@ from torch.nn.utils.rnn import pad_sequence
 from s2s_core.data.audio_files import read_audio
 from s2s_core.errors import UserError
 from s2s_tts.interfaces import Prediction, Spectrogram, Vocoder
-from s2s_tts.sentences import LONGEST, split_sentences
+from s2s_tts.sentences import LONGEST, paragraphs, split_sentences
+from s2s_tts.tokenizers import SpeechTokenizer
 from s2s_tts.vocoders.griffin_lim import GriffinLim
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Sentence:
     """A piece of a text, as it was spoken."""
 
     text: str
+    """As the tokenizer normalises it."""
     start_s: float
     end_s: float
     attempts: int
@@ -65,10 +67,10 @@ class Sentence:
 class Synthesizer:
     """Speaks texts of any length.
 
-    Texts are split at sentences, which are spoken in batches of like length and joined with pauses. A sentence's sound
-    is a function of its text, the seed and its place in its text, not of what shares its batch. One that does not come
-    to an end by 100 frames and 10 a token, or that leaves out half of its text, is tried again with another seed, and
-    given up with an error after a few attempts.
+    Texts are normalised and split at sentences, which are spoken in batches of like length and joined with pauses. A
+    sentence's sound is a function of its text, the seed and its place in its text, not of what shares its batch. One
+    that does not come to an end by 100 frames and 10 a token, or that leaves out half of its text, is tried again with
+    another seed, and given up with an error after a few attempts.
 
     Args:
         task: in evaluation mode, on its device.
@@ -200,7 +202,7 @@ class Synthesizer:
     def _plan(self, text: str, seed: int) -> list[_Piece] | UserError:
         tokenizer = self.task.tokenizer
         pieces = []
-        for place, sentence in enumerate(split_sentences(text, LONGEST)):
+        for place, sentence in enumerate(self._sentences(text)):
             try:
                 # what is left of a sentence may be punctuation alone
                 if any(character.isalnum() for character in sentence):
@@ -208,6 +210,17 @@ class Synthesizer:
             except ValueError as error:
                 return UserError(str(error))
         return pieces or UserError(f"nothing to say in {text[:60]!r}")
+
+    def _sentences(self, text: str) -> list[str]:
+        """The text's sentences, normalised first: only then is every period the end of one."""
+        tokenizer = self.task.tokenizer
+        if not isinstance(tokenizer, SpeechTokenizer):  # others may leave out the punctuation that ends sentences
+            return split_sentences(text, LONGEST)
+        return [
+            sentence
+            for paragraph in paragraphs(text)
+            for sentence in split_sentences(tokenizer.normalise(paragraph), LONGEST)
+        ]
 
     def _speak(self, pieces: list[_Piece], speaker: int, reference: Spectrogram | None) -> None:
         waiting = pieces
