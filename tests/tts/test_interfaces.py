@@ -90,9 +90,12 @@ def test_a_style_does_not_depend_on_the_batch(cls, index):
 
 
 def parts_of(prediction, row):
-    steps = -(-int(prediction.spectrogram.lengths[row]) * prediction.stop_logits.shape[1] // prediction.coarse.shape[1])
+    mel = prediction.spectrogram.mel
+    steps = -(-int(prediction.spectrogram.lengths[row]) * prediction.stop_logits.shape[1] // mel.shape[1])
     frames = int(prediction.spectrogram.lengths[row])
-    found = [prediction.coarse[row, :frames], prediction.spectrogram.mel[row, :frames]]
+    found = [mel[row, :frames]]
+    if prediction.coarse is not None:
+        found.append(prediction.coarse[row, :frames])
     if prediction.spectrogram.magnitude is not None:
         found.append(prediction.spectrogram.magnitude[row, :frames])
     return [*found, prediction.stop_logits[row, :steps]]

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from s2s_tts.interfaces import Prediction, Spectrogram
+from s2s_tts.decoders.tacotron2 import Tacotron2Decoder, Tacotron2Sizes
+from s2s_tts.interfaces import Memory, Prediction, Spectrogram
 from s2s_tts.losses.spectrogram import SpectrogramLoss, guided_attention
 
 
@@ -24,6 +25,15 @@ def test_parts_by_hand():
     assert float(found.parts["stop"]) == pytest.approx(math.log(2) + 5 * math.log(1 + math.exp(-1)), rel=1e-5)
     absolute = SpectrogramLoss("absolute", mel_weight=2.0, stop_weight=0.0)(made, target, torch.tensor([1]))
     assert float(absolute.sum.mean) == pytest.approx((2 * (1.5 + 0.5) + 2 * 6.0) / 2)
+
+
+@pytest.mark.parametrize("postnet", [0, 7])
+def test_a_spectrogram_counts_once_without_a_post_net(postnet):
+    sizes = Tacotron2Sizes(prenet=6, rnn=8, attention=5, filters=3, kernel=5, postnet=postnet)
+    target = Spectrogram(torch.randn(1, 5, 4), torch.tensor([5]))
+    made = Tacotron2Decoder(9, 4, sizes=sizes)(Memory(torch.randn(1, 3, 9), torch.tensor([3])), target)
+    found = SpectrogramLoss()(made, target, torch.tensor([3]))
+    assert set(found.parts) == {"mel", "stop"} | ({"coarse"} if postnet else set())
 
 
 def test_guided_attention_charges_distance_from_the_diagonal():

@@ -48,10 +48,12 @@ class Spectrogram:
 class Prediction:
     """What a decoder makes of a batch of texts."""
 
-    coarse: Tensor
-    """``(batch, frames, bands)``, the mel spectrogram before the post-net, zero after each utterance's end."""
+    coarse: Tensor | None
+    """``(batch, frames, bands)``, the mel spectrogram before the post-net, zero after each utterance's end; None of a
+    decoder without one."""
     spectrogram: Spectrogram
-    """After the post-net. Lengths are the targets' under teacher forcing, else where the decoder stopped."""
+    """After the post-net, if there is one. Lengths are the targets' under teacher forcing, else where the decoder
+    stopped."""
     stop_logits: Tensor
     """``(batch, steps)``: is this step the last one? A step is as many frames as the decoder's reduction factor. Here
     and in the alignments, steps after an utterance's end may hold anything."""

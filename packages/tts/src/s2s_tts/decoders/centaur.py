@@ -137,9 +137,8 @@ class CentaurDecoder(SpectrogramDecoder):
             for block in self.magnitude_blocks:
                 x = block(x)
             magnitude = unfolded(self.magnitude(x))
-        mel = unfolded(frames)
-        spectrogram = Spectrogram(mel, lengths, magnitude)
-        return Prediction(mel, spectrogram, stop, alignments, finished, self.reduction_factor)
+        spectrogram = Spectrogram(unfolded(frames), lengths, magnitude)
+        return Prediction(None, spectrogram, stop, alignments, finished, self.reduction_factor)
 
     def generate(self, memory: Memory, seeds: Tensor, max_frames: Tensor) -> Prediction:
         limits = (max_frames + self.reduction_factor - 1) // self.reduction_factor

@@ -157,8 +157,8 @@ class Tacotron2Decoder(SpectrogramDecoder):
         mel = self.postnet(frames, layout) if self.postnet is not None else frames
         magnitude = layout.leave(self.magnitude(mel, layout)) if self.magnitude is not None else None
         spectrogram = Spectrogram(layout.leave(mel), lengths, magnitude)
-        factor = self.reduction_factor
-        return Prediction(layout.leave(frames), spectrogram, stop_logits, alignments, finished, factor)
+        before = layout.leave(frames) if self.postnet is not None else None
+        return Prediction(before, spectrogram, stop_logits, alignments, finished, self.reduction_factor)
 
     def generate(self, memory: Memory, seeds: Tensor, max_frames: Tensor) -> Prediction:
         loop = NativeLoop(self, memory, seeds) if can_run(self, memory) else TorchLoop(self, memory, seeds)

@@ -67,7 +67,7 @@ class SpectrogramLoss(Loss):
             "mel": self.mel_weight * self._frames(prediction.spectrogram.mel, target.mel, real),
             "stop": self.stop_weight * factor * self._stop(prediction.stop_logits, step_lengths),
         }
-        if prediction.coarse is not prediction.spectrogram.mel:
+        if prediction.coarse is not None:
             parts["coarse"] = self.mel_weight * self._frames(prediction.coarse, target.mel, real)
         if prediction.spectrogram.magnitude is not None and target.magnitude is not None:
             magnitude = self._frames(prediction.spectrogram.magnitude, target.magnitude, real)
