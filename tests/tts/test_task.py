@@ -1,12 +1,15 @@
 """The synthesis task end to end: a run, its checkpoint, its measures, and what comes out of it."""
 
+import io
 import json
 
 import pytest
+import sentencepiece
 import torch
 
 from s2s_core.checkpoint import load_task, read_checkpoint
 from s2s_core.cli.main import run_task
+from s2s_core.text.tokenizers import SentencePieceTokenizer
 from s2s_tts.cli import TASK
 from s2s_tts.task import TextToSpeech
 
@@ -22,6 +25,23 @@ def test_a_checkpoint_rebuilds_the_task_with_its_voices(checkpoint, tmp_path, mo
     assert task.speakers.names == ["ann", "bob"]
     weights = read_checkpoint(checkpoint)["state_dict"]
     assert torch.equal(task.state_dict()["decoder.projection.weight"], weights["decoder.projection.weight"])
+
+
+def test_a_tokenizer_of_pieces_takes_its_own_model_back(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["one two three four", "five six seven eight"] * 20),
+        model_writer=model, vocab_size=20, minloglevel=2,
+    )  # fmt: skip
+    (tmp_path / "pieces.model").write_bytes(model.getvalue())
+    task = load_task(checkpoint, task="tts")
+    task.tokenizer = SentencePieceTokenizer("pieces.model")
+    assets, ids = task.assets(), task.tokenizer.encode("five two")
+    task.tokenizer, task.speakers.names = SentencePieceTokenizer("absent.model"), []
+    task.load_assets(assets)
+    assert task.tokenizer.encode("five two") == ids
+    assert task.speakers.names == ["ann", "bob"]
 
 
 def test_training_pictures_and_sound_are_logged(checkpoint):

@@ -26,7 +26,8 @@ class Speakers(Part, nn.Module):
         UserError: if the file has another number of names.
     """
 
-    _ASSET = "speakers.txt"
+    ASSET = "speakers.txt"
+    """The list's name among a checkpoint's assets."""
 
     def __init__(self, count: int, features: int = 64, names_file: str = "speakers.txt") -> None:
         super().__init__()
@@ -67,9 +68,9 @@ class Speakers(Part, nn.Module):
 
     def assets(self) -> dict[str, bytes]:
         """The list, for a checkpoint."""
-        return {self._ASSET: "\n".join(self.names).encode()} if self.names else {}
+        return {self.ASSET: "\n".join(self.names).encode()} if self.names else {}
 
     def load_assets(self, assets: dict[str, bytes]) -> None:
         """Take back what `assets` gave."""
-        if self._ASSET in assets:
-            self._take(assets[self._ASSET].decode())
+        if self.ASSET in assets:
+            self._take(assets[self.ASSET].decode())

@@ -107,8 +107,9 @@ class TextToSpeech(Task):
         return {**self.tokenizer.assets(), **(self.speakers.assets() if self.speakers is not None else {})}
 
     def load_assets(self, assets: dict[str, bytes]) -> None:
-        if self.tokenizer.assets() or any(name in assets for name in self.tokenizer.assets()):
-            self.tokenizer.load_assets(assets)
+        own = {name: content for name, content in assets.items() if name != Speakers.ASSET}
+        if own:
+            self.tokenizer.load_assets(own)
         if self.speakers is not None:
             self.speakers.load_assets(assets)
 
