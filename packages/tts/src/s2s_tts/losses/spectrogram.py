@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from s2s_core.losses.reduction import LossSum
+from s2s_core.nn.cells import wide
 from s2s_core.nn.mask import length_mask
 from s2s_tts.interfaces import Loss, Prediction, Spectrogram, SynthesisLoss
 
@@ -79,15 +80,15 @@ class SpectrogramLoss(Loss):
         return SynthesisLoss(LossSum(total, frames.to(total.dtype)), parts)
 
     def _frames(self, predicted: Tensor, target: Tensor, real: Tensor) -> Tensor:
-        difference = _wide(predicted) - target
+        difference = wide(predicted) - target
         distance = difference.square() if self.distance == "squared" else difference.abs()
         return distance.mean(2).masked_fill(~real, 0.0).sum()
 
     def _stop(self, logits: Tensor, step_lengths: Tensor) -> Tensor:
         place = torch.arange(logits.shape[1], device=logits.device)
         last = (place == step_lengths[:, None] - 1).to(torch.float32)
-        weight = torch.tensor(self.stop_positive_weight, device=logits.device)
-        losses = F.binary_cross_entropy_with_logits(_wide(logits), last, reduction="none", pos_weight=weight)
+        weight = last.new_full((), self.stop_positive_weight)
+        losses = F.binary_cross_entropy_with_logits(wide(logits), last, reduction="none", pos_weight=weight)
         return losses.masked_fill(place >= step_lengths[:, None], 0.0).sum()
 
 
@@ -104,8 +105,4 @@ def guided_attention(alignments: Tensor, step_lengths: Tensor, token_lengths: Te
     across = tokens[None, :] / token_lengths[:, None, None]
     penalty = 1 - torch.exp(-(across - down).square() / (2 * width * width))
     real = (steps[:, None] < step_lengths[:, None, None]) & (tokens < token_lengths[:, None, None])
-    return (_wide(alignments) * penalty).masked_fill(~real, 0.0).sum()
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()
+    return (wide(alignments) * penalty).masked_fill(~real, 0.0).sum()
