@@ -29,11 +29,23 @@ def test_linear_spectrum_has_its_own_floor():
     signal = 0.3 * np.random.default_rng(1).standard_normal(1000)
     signal[400:] = 0
     features = MelSpectrogram(16, 8000, 256, 64, magnitude_floor=1e-3)
-    spectra, lengths = features.magnitudes(torch.tensor(signal[None], dtype=torch.float32), torch.tensor([1000]))
+    _, spectra, lengths = features.both(torch.tensor(signal[None], dtype=torch.float32), torch.tensor([1000]))
     magnitude = magnitudes_by_hand(signal, 256, 64)
     assert spectra.shape == (1, int(lengths), features.bins)
     np.testing.assert_allclose(spectra[0], np.log(np.maximum(magnitude, 1e-3)), atol=2e-3)
     assert float(spectra[0, -1].max()) == pytest.approx(np.log(1e-3), abs=1e-5)
+
+
+def test_both_gives_the_bands_that_the_features_give():
+    features, lengths = MelSpectrogram(16, 8000, 256, 64), torch.tensor([900, 333])
+    audio = torch.randn(2, 1000, generator=torch.Generator().manual_seed(0))
+    expected, frames = features(audio, lengths)
+    mel, magnitude, found = features.both(audio, lengths)
+    torch.testing.assert_close(mel, expected, atol=1e-6, rtol=1e-6)
+    assert found.tolist() == frames.tolist()
+    for row, end in enumerate(frames.tolist()):
+        assert magnitude[row, :end].any(1).all()
+        assert not magnitude[row, end:].any()
 
 
 def test_defaults_are_the_published_ones():

@@ -72,14 +72,30 @@ class MelSpectrogram(Features):
         """The weights ``(bins, num_features)`` that sum magnitudes into bands."""
         return self._constant("mel", device)
 
-    def magnitudes(self, audio: Tensor, audio_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the linear log spectrum ``(batch, frames, bins)``, zero after each end, and lengths ``(batch,)``."""
+    def both(self, audio: Tensor, audio_lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return mel bands and the linear log spectrum, of one transform.
+
+        Args:
+            audio, audio_lengths: ``(batch, samples)`` and ``(batch,)``, as `forward` takes them.
+
+        Returns:
+            the features ``(batch, frames, num_features)`` that `forward` gives, logarithms of the spectrum's magnitudes
+            ``(batch, frames, bins)``, zero after each end as well, and lengths ``(batch,)``.
+        """
         lengths = self.output_lengths(audio_lengths)
+        frames = int(self.output_lengths(torch.tensor(audio.size(1))))
+        mask = length_mask(lengths, frames)[..., None]
         with torch.autocast(audio.device.type, enabled=False):
             signal = self._condition(audio.float(), audio_lengths, None)
-            power = self._power(signal, int(self.output_lengths(torch.tensor(audio.size(1)))))
-            spectra = power.clamp(min=self.magnitude_floor**2).log() / 2
-        return spectra.masked_fill(~length_mask(lengths, spectra.size(1))[..., None], 0.0), lengths
+            # on a CPU row by row: an utterance's spectra are still in its caches when they are read again
+            parts = signal.split(1) if audio.device.type == "cpu" else [signal]
+            powers = (self._power(part, frames) for part in parts)
+            pairs = [(self._from_power(power), self._log_magnitude(power)) for power in powers]
+            mel, magnitude = (torch.cat(column).masked_fill(~mask, 0.0) for column in zip(*pairs, strict=True))
+        return mel, magnitude, lengths
+
+    def _log_magnitude(self, power: Tensor) -> Tensor:
+        return power.clamp(min=self.magnitude_floor**2).log() / 2
 
     def _make_constants(self) -> dict[str, Tensor]:
         return {"mel": mel_filters(self.num_features, self.n_fft, self.sample_rate_hz, self.mel)}

@@ -122,9 +122,10 @@ class TextToSpeech(Task):
 
     def target(self, audio: Tensor, audio_lengths: Tensor) -> Spectrogram:
         """The spectrogram of recordings ``(batch, samples)``, with magnitudes if the decoder predicts them."""
-        mel, lengths = self.features(audio, audio_lengths)
-        linear = self.decoder.magnitude_bins is not None
-        return Spectrogram(mel, lengths, self.features.magnitudes(audio, audio_lengths)[0] if linear else None)
+        if self.decoder.magnitude_bins is None:
+            return Spectrogram(*self.features(audio, audio_lengths))
+        mel, magnitude, lengths = self.features.both(audio, audio_lengths)
+        return Spectrogram(mel, lengths, magnitude)
 
     def encode(self, tokens: Tensor, lengths: Tensor, speakers: Tensor, reference: Spectrogram | None) -> Memory:
         """What the decoder attends to: encodings ``(batch, tokens, features)`` with style and speaker beside them.
