@@ -120,7 +120,8 @@ class _AttentionRecurrence(Function):
         with torch.autocast(inputs.gates.device.type, enabled=False):
             trace = _native_forward(wide, options, products) or run_forward(wide, options, products)
         ctx.settings = (options, products, [tensor.dtype for tensor in tensors])
-        ctx.save_for_backward(*wide, trace.hidden, trace.activations, trace.cells, trace.contexts, trace.weights)
+        # the gates, the largest of the inputs, are needed for their shape alone, which the activations have
+        ctx.save_for_backward(*wide[1:], trace.hidden, trace.activations, trace.cells, trace.contexts, trace.weights)
         hidden = trace.hidden[1:] if options.keep is None else trace.hidden[1:] * options.keep
         return hidden, trace.contexts[1:].clone(), trace.weights[1:].clone()
 
@@ -128,7 +129,9 @@ class _AttentionRecurrence(Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         options, products, dtypes = ctx.settings
-        inputs, trace = LoopInputs(*ctx.saved_tensors[:7]), Trace(*ctx.saved_tensors[7:])
+        saved = ctx.saved_tensors
+        trace = Trace(*saved[6:])
+        inputs = LoopInputs(trace.activations, *saved[:6])
         device = inputs.gates.device.type
         with torch.autocast(device, enabled=False):
             outer = [grad.to(_work(products)).contiguous() for grad in grads]
@@ -165,7 +168,8 @@ def run_forward(inputs: LoopInputs, options: LoopOptions, products: torch.dtype)
         torch.addcmul(forget * trace.cells[t], into, new, out=trace.cells[t + 1])
         torch.mul(out, torch.tanh(trace.cells[t + 1]), out=trace.hidden[t + 1])
         hidden = trace.hidden[t + 1] if options.keep is None else trace.hidden[t + 1] * options.keep[t]
-        inner = _inner(inputs, hidden @ query_weight, trace.weights[t], cumulative)
+        windows = _windows(trace.weights[t], cumulative, inputs.location.shape[2])
+        inner = _inner(inputs, hidden @ query_weight, windows)
         weights = _soft(inner @ inputs.score, options)
         if options.only_forward:
             weights = moved_on(trace.weights[t]) * weights
@@ -233,7 +237,7 @@ def run_backward(
     """The gradients of all steps in torch operations, the last step first.
 
     Args:
-        inputs, options, trace: of the forward pass.
+        inputs, options, trace: of the forward pass; of the inputs' gates only the shape is looked at.
         outer: gradients of what the loop returned: hidden states, contexts, weights.
         products: the dtype of the large products.
     """
@@ -258,14 +262,15 @@ def run_backward(
         grad_weights = outer[2][t] + grad_weights + grad_sum
         grad_weights += torch.einsum("bnm,bm->bn", inputs.values, found.contexts[t])
         kept = trace.hidden[t + 1] if options.keep is None else trace.hidden[t + 1] * options.keep[t]
-        inner = _inner(inputs, kept @ inputs.query.t(), trace.weights[t], cumulative)
+        windows = _windows(trace.weights[t], cumulative, inputs.location.shape[2])
+        inner = _inner(inputs, kept @ inputs.query.t(), windows)
         soft = _soft(inner @ inputs.score, options)
         grad_scores, grad_weights = _score_gradients(soft, grad_weights, trace.weights[t], options)
         grad_inner = (grad_scores[..., None] * inputs.score) * (1 - inner * inner)
         found.score += torch.einsum("bn,bns->s", grad_scores, inner)
         found.keys += grad_inner
         torch.sum(grad_inner, dim=1, out=found.queries[t])
-        grad_last, grad_all = _location_gradients(inputs, grad_inner, trace.weights[t], cumulative, found)
+        grad_last, grad_all = _location_gradients(inputs, grad_inner, windows, found)
         grad_weights, grad_sum = grad_weights + grad_last, grad_sum + grad_all
         grad_hidden = outer[0][t] + found.queries[t] @ inputs.query
         if options.keep is not None:
@@ -276,10 +281,9 @@ def run_backward(
     return found
 
 
-def _inner(inputs: LoopInputs, query: Tensor, last: Tensor, cumulative: Tensor) -> Tensor:
+def _inner(inputs: LoopInputs, query: Tensor, windows: Tensor) -> Tensor:
     """``(B, N, size)``: what the scores are products with."""
-    columns = _windows(last, cumulative, inputs.location.shape[2])
-    return torch.tanh(query[:, None] + inputs.keys + columns @ inputs.location.flatten(1).t())
+    return torch.tanh(query[:, None] + inputs.keys + windows @ inputs.location.flatten(1).t())
 
 
 def _windows(last: Tensor, cumulative: Tensor, kernel: int) -> Tensor:
@@ -308,12 +312,12 @@ def _score_gradients(soft: Tensor, grad: Tensor, before: Tensor, options: LoopOp
 
 
 def _location_gradients(
-    inputs: LoopInputs, grad_inner: Tensor, last: Tensor, cumulative: Tensor, found: LoopGradients
+    inputs: LoopInputs, grad_inner: Tensor, windows: Tensor, found: LoopGradients
 ) -> tuple[Tensor, Tensor]:
     """Add to the kernel's gradient; return those of the last weights and of the sums."""
     kernel = inputs.location.shape[2]
     flat, rows = grad_inner.flatten(0, 1), len(grad_inner)
-    found.location += (flat.t() @ _windows(last, cumulative, kernel).flatten(0, 1)).view_as(found.location)
+    found.location += (flat.t() @ windows.flatten(0, 1)).view_as(found.location)
     # each window's gradient, laid back over the tokens that it was cut from
     columns = (flat @ inputs.location.flatten(1)).view(rows, -1, 2 * kernel).mT
     tokens = columns.shape[2]
