@@ -53,11 +53,12 @@ def griffin_lim(
     magnitude = magnitude.masked_fill(~mask, 0.0)
     spectra = magnitude * _random_phases(magnitude, seeds)
     consistent = torch.zeros_like(spectra)
+    envelope = stft.envelope(lengths, magnitude.size(1), magnitude)
     for _ in range(iterations - 1):
-        before, consistent = consistent, stft.forward(stft.inverse(spectra, lengths))
+        before, consistent = consistent, stft.forward(stft.inverse(spectra, lengths, envelope))
         ahead = consistent + momentum * (consistent - before)
         spectra = magnitude * (ahead / (ahead.abs() + _EPSILON))
-    return stft.inverse(spectra, lengths)
+    return stft.inverse(spectra, lengths, envelope)
 
 
 def _check(iterations: int, momentum: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,7 +10,6 @@ from torch.nn import functional as F
 
 from s2s_core.nn.mask import length_mask
 
-_WINDOWS = {"hann": torch.hann_window, "hamming": torch.hamming_window}
 # where windows hardly reach, dividing by their sum would blow noise up
 _SMALLEST_ENVELOPE = 1e-8
 
@@ -20,6 +18,8 @@ _SMALLEST_ENVELOPE = 1e-8
 class Stft:
     """Frame ``t`` is centred at sample ``t * hop_samples``; what lies outside of the signal is zero.
 
+    The windows are Hann's, symmetric, as in `s2s_core.audio.features.Spectrum`.
+
     Raises:
         ValueError: if the transform is shorter than the window, or windows do not overlap.
     """
@@ -27,12 +27,8 @@ class Stft:
     n_fft: int
     window_samples: int
     hop_samples: int
-    window: Literal["hann", "hamming"] = "hann"
-    """Symmetric, as in `s2s_core.audio.features.Spectrum`."""
 
     def __post_init__(self) -> None:
-        if self.window not in _WINDOWS:
-            raise ValueError(f"window must be hann or hamming, got {self.window!r}")
         if self.n_fft < self.window_samples:
             raise ValueError(f"n_fft is {self.n_fft}, less than the window's {self.window_samples} samples")
         if not 0 < self.hop_samples <= self.window_samples // 2:
@@ -57,12 +53,21 @@ class Stft:
         framed = framed.unfold(1, self.window_samples, self.hop_samples)
         return torch.fft.rfft(framed * self._window(audio), n=self.n_fft)
 
-    def inverse(self, spectra: Tensor, lengths: Tensor) -> Tensor:
+    def envelope(self, lengths: Tensor, time: int, like: Tensor) -> Tensor:
+        """What the squared windows of ``lengths`` frames add up to: ``(batch, (time - 1) * hop_samples)``.
+
+        Each row's own: the last frames of a row in a batch have no neighbours, as if it were alone.
+        """
+        mask = length_mask(lengths, time)[:, :, None]
+        return self._overlap_add(self._window(like).square() * mask).clamp(min=_SMALLEST_ENVELOPE)
+
+    def inverse(self, spectra: Tensor, lengths: Tensor, envelope: Tensor | None = None) -> Tensor:
         """The signal whose spectra are nearest to ``spectra`` in the least-squares sense (Griffin and Lim 1984, eq. 6).
 
         Args:
             spectra: complex ``(batch, time, bins)``.
             lengths: ``(batch,)`` true frames; what lies beyond them is not looked at.
+            envelope: of so many frames, if it is known already.
 
         Returns:
             audio ``(batch, (time - 1) * hop_samples)``, zero beyond each row's `audio_lengths`.
@@ -70,9 +75,8 @@ class Stft:
         window = self._window(spectra.real)
         mask = length_mask(lengths, spectra.size(1))[:, :, None]
         framed = torch.fft.irfft(spectra, n=self.n_fft)[..., : self.window_samples] * window
-        # each row's own: the last frames of a row in a batch have no neighbours, as if it were alone
-        envelope = self._overlap_add(window.square() * mask)
-        audio = self._overlap_add(framed.masked_fill(~mask, 0.0)) / envelope.clamp(min=_SMALLEST_ENVELOPE)
+        envelope = self.envelope(lengths, spectra.size(1), window) if envelope is None else envelope
+        audio = self._overlap_add(framed.masked_fill(~mask, 0.0)) / envelope
         return audio.masked_fill(~length_mask(self.audio_lengths(lengths), audio.size(1)), 0.0)
 
     def _overlap_add(self, framed: Tensor) -> Tensor:
@@ -87,5 +91,4 @@ class Stft:
         return total.flatten(1)[:, before : before + (frames - 1) * self.hop_samples]
 
     def _window(self, like: Tensor) -> Tensor:
-        make = _WINDOWS[self.window]
-        return make(self.window_samples, periodic=False, dtype=like.dtype, device=like.device)
+        return torch.hann_window(self.window_samples, periodic=False, dtype=like.dtype, device=like.device)
