@@ -7,8 +7,10 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from s2s_core.nn.frames import frame_layout
 from s2s_core.nn.linear import Linear
 from s2s_core.nn.mask import length_mask
+from s2s_core.nn.norm import BatchNorm
 from s2s_core.nn.rnn import Recurrent
 from s2s_tts.interfaces import Spectrogram, StyleEncoder
 
@@ -45,7 +47,7 @@ class StyleTokens(StyleEncoder):
         self.heads = heads
         sizes = [1, *channels]
         self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1, bias=False) for a, b in itertools.pairwise(sizes))
-        self.norms = nn.ModuleList(ImageNorm(size) for size in channels)
+        self.norms = nn.ModuleList(BatchNorm(size, eps=1e-5) for size in channels)
         bands = num_mels
         for _ in channels:
             bands = (bands + 1) // 2
@@ -82,31 +84,13 @@ class StyleTokens(StyleEncoder):
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             lengths = (lengths + 1) // 2
             x = convolution(x)
-            x = torch.relu(norm(x, length_mask(lengths, x.shape[2])[:, None, :, None]))
+            # the norm's frames are the image's points, row by row
+            time, bands = x.shape[2:]
+            layout = frame_layout(lengths * bands, time * bands)
+            points = layout.enter(x.permute(0, 2, 3, 1).flatten(1, 2))
+            x = layout.leave(torch.relu(norm(points, layout))).unflatten(1, (time, bands)).permute(0, 3, 1, 2)
         frames = x.transpose(1, 2).flatten(2)
         return self.rnn(frames, lengths)[1][0][-1]
-
-
-class ImageNorm(nn.BatchNorm2d):
-    """Batch norm over the real frames of ``(batch, channels, time, bands)``, zero elsewhere."""
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
-        if not self.training:
-            return super().forward(x).masked_fill(~mask, 0.0)
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        assert self.num_batches_tracked is not None
-        wide = x.float().masked_fill(~mask, 0.0)
-        count = mask.sum() * x.shape[3]
-        mean = (wide.sum((0, 2, 3)) / count)[:, None, None]
-        centred = (wide - mean).masked_fill(~mask, 0.0)
-        variance = centred.square().sum((0, 2, 3)) / count
-        with torch.no_grad():
-            self.running_mean.lerp_(mean.flatten(), self.momentum or 0.1)
-            self.running_var.lerp_(variance * count / (count - 1).clamp(min=1), self.momentum or 0.1)
-            self.num_batches_tracked.add_(1)
-        scale = (torch.rsqrt(variance + self.eps) * self.weight)[:, None, None]
-        return (centred * scale + self.bias[:, None, None]).masked_fill(~mask, 0.0).to(x.dtype)
 
 
 def _cleaned(mel: Tensor, lengths: Tensor) -> Tensor:
