@@ -9,11 +9,11 @@ from s2s_tts.interfaces import Memory, Spectrogram
 def decoder_of(layers=2, **sizes):
     torch.manual_seed(0)
     small = CentaurSizes(8, layers, 1, 1, 3, dropout=0.0, prenet_dropout=0.0, **sizes)
-    return CentaurDecoder(9, 4, magnitude_bins=6, stop_threshold=2.0, sizes=small).eval()
+    return CentaurDecoder(10, 4, magnitude_bins=6, stop_threshold=2.0, sizes=small).eval()
 
 
 def memory_of():
-    return Memory(torch.randn(2, 6, 9, generator=torch.Generator().manual_seed(1)), torch.tensor([6, 4]))
+    return Memory(torch.randn(2, 6, 10, generator=torch.Generator().manual_seed(1)), torch.tensor([6, 4]))
 
 
 def test_a_frame_does_not_see_later_ones():

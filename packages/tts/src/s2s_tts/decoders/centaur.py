@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from s2s_core.nn.linear import Linear, linear
 from s2s_core.nn.mask import length_mask
+from s2s_core.nn.positions import sinusoids
 from s2s_tts.decoders.prenet import Prenet
 from s2s_tts.interfaces import Memory, Prediction, Spectrogram, SpectrogramDecoder
 
@@ -68,6 +69,9 @@ class CentaurDecoder(SpectrogramDecoder):
         super().__init__()
         if reduction_factor < 1:
             raise ValueError(f"reduction_factor must be at least 1, got {reduction_factor}")
+        for name, size in (("in_features", in_features), ("sizes.hidden", sizes.hidden)):
+            if size % 2 or size < 4:
+                raise ValueError(f"{name} must be an even number from 4 up, to carry positions, got {size}")
         hidden, kernel, dropout = sizes.hidden, sizes.kernel, sizes.dropout
         self.in_features = in_features
         self.num_mels = num_mels
@@ -93,7 +97,7 @@ class CentaurDecoder(SpectrogramDecoder):
         """Small ones for the contract tests."""
         small = CentaurSizes(8, 2, 1, 1, 3, dropout=0.0, prenet_dropout=0.0, window=2, forced=(1,))
         free = CentaurSizes(8, 1, 1, 1, 3, dropout=0.0, prenet_dropout=0.0, window=3, back=1, forced=(0,))
-        return [cls(9, 4, sizes=small), cls(9, 4, magnitude_bins=6, reduction_factor=3, sizes=free)]
+        return [cls(10, 4, sizes=small), cls(10, 4, magnitude_bins=6, reduction_factor=3, sizes=free)]
 
     def forward(self, memory: Memory, target: Spectrogram, seeds: Tensor | None = None) -> Prediction:
         time, factor = target.mel.shape[1], self.reduction_factor
@@ -102,7 +106,7 @@ class CentaurDecoder(SpectrogramDecoder):
             F.pad(target.mel.masked_fill(~real, 0.0), (0, 0, 0, -time % factor)).unflatten(1, (-1, factor)).flatten(2)
         )
         x = self.prenet(F.pad(shown, (0, 0, 1, -1)), seeds)
-        x = x + positions(torch.arange(x.shape[1], device=x.device), x.shape[2])
+        x = x + sinusoids(torch.arange(x.shape[1], device=x.device), x.shape[2])
         memories = self._memories(memory)
         mask = length_mask(memory.lengths, memory.values.shape[1])[:, None]
         alignments = []
@@ -114,8 +118,9 @@ class CentaurDecoder(SpectrogramDecoder):
 
     def _memories(self, memory: Memory) -> list[tuple[Tensor, Tensor]]:
         place = torch.arange(memory.values.shape[1], device=memory.values.device)
+        placed = memory.values + sinusoids(place, memory.values.shape[2])
         blocks = (block for block in self.blocks if isinstance(block, AttentionBlock))
-        return [block.memory(memory.values, place) for block in blocks]
+        return [(block.key(placed), block.value(memory.values)) for block in blocks]
 
     def _heads(self, x: Tensor) -> tuple[Tensor, Tensor]:
         deep = x
@@ -200,10 +205,6 @@ class AttentionBlock(nn.Module):
         self.output = Linear(channels, channels)
         self.dropout = dropout
 
-    def memory(self, values: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values of a text ``(batch, tokens, memory_size)``."""
-        return self.key(values + positions(place, values.shape[2])), self.value(values)
-
     def forward(
         self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor, before: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
@@ -211,7 +212,7 @@ class AttentionBlock(nn.Module):
 
         Args:
             x: ``(batch, steps, channels)``.
-            keys, values: of `memory`.
+            keys, values: of the text, ``(batch, tokens, channels)``.
             mask: ``(batch, steps or 1, tokens)``, true where a step may look.
             before: inputs of the block before ``x``.
 
@@ -243,7 +244,7 @@ class _Speech:
         """Speak one step; returns the stop token's logits ``(batch,)``."""
         decoder = self.decoder
         x = decoder.prenet(self.frame, seeds, number)
-        x = x + positions(torch.tensor([number], device=x.device), x.shape[2])
+        x = x + sinusoids(torch.tensor([number], device=x.device), x.shape[2])
         weights = []
         for place, (block, (keys, values)) in enumerate(zip(decoder.blocks, self.memories, strict=True)):
             out, attended = block(x, keys, values, self._window(place)[:, None], self.past[place])
@@ -275,11 +276,3 @@ class _Speech:
         """What the steps made: inputs of the heads, frames, stop logits ``(batch, steps)`` and alignments."""
         x, frames, stop, weights = (torch.cat(column, dim=1) for column in zip(*self.made, strict=True))
         return x, frames, stop, weights
-
-
-def positions(place: Tensor, size: int) -> Tensor:
-    """Sines and cosines of places ``(time,)``: ``(time, size)`` (Vaswani et al. 2017, section 3.5)."""
-    half = (size + 1) // 2
-    rates = torch.exp(torch.arange(half, device=place.device) * (-math.log(10000.0) / max(1, half - 1)))
-    angles = place[:, None] * rates
-    return torch.cat((angles.sin(), angles.cos()), dim=1)[:, :size]
