@@ -49,8 +49,9 @@ def task(upsampling=None):
     return VocoderTraining(WaveNet(FEATURES, SHAPE, upsampling), adam).eval()
 
 
-def stretches_of(manifest, samples):
-    return Stretches(CutTable.load([manifest]), samples, 8000, Geometry.of(FEATURES, SHAPE.receptive_field))
+def stretches_of(manifest, samples, keep_audio=False):
+    geometry = Geometry.of(FEATURES, SHAPE.receptive_field)
+    return Stretches(CutTable.load([manifest]), samples, 8000, geometry, keep_audio)
 
 
 def test_every_sample_counts_once(manifest):
@@ -61,6 +62,25 @@ def test_every_sample_counts_once(manifest):
         counted[name] = counted.get(name, 0) + end - begin
     assert counted == {"r0": 1000, "r1": 333, "r2": 40}
     assert (batch.audio.size(1) - 2 * batch.margin) % 16 == 0
+
+
+def test_kept_audio_gives_the_same_batches_twice(manifest):
+    expected = stretches_of(manifest, 128).__getitems__([0, 1, 9]).batch.audio
+    kept = stretches_of(manifest, 128, keep_audio=True)
+    for _ in range(2):
+        assert torch.equal(kept.__getitems__([0, 1, 9]).batch.audio, expected)
+
+
+@pytest.mark.parametrize(("keep_audio_mb", "decoded"), [(1, 3), (0, 2 * (8 + 3 + 1))])
+def test_a_recording_is_decoded_once_where_memory_allows(manifest, monkeypatch, keep_audio_mb, decoded):
+    read, files = CutTable.audio, []
+    monkeypatch.setattr(CutTable, "audio", lambda cuts, index, rate: files.append(index) or read(cuts, index, rate))
+    data = VocoderData(manifest, segment_samples=128, batch_size=4, keep_audio_mb=keep_audio_mb)
+    trainer = Trainer(
+        max_epochs=2, logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu"
+    )
+    trainer.fit(task(), datamodule=data)
+    assert len(files) == decoded
 
 
 @pytest.mark.parametrize("upsampling", [None, TransposedConvolutions(10, [4, 4])])

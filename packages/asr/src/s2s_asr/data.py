@@ -9,6 +9,7 @@ import numpy as np
 
 from s2s_asr.interfaces import SpeechBatch
 from s2s_asr.utterances import Utterances
+from s2s_core.data.kept_audio import fits
 from s2s_core.data.loader import ResumableLoader
 from s2s_core.data.mixing import MixedBatchSampler, Source, shares
 from s2s_core.data.sampling import BucketBatchSampler
@@ -170,7 +171,7 @@ class SpeechData(UtteranceData):
             self.tokenizer if split != "predict" else None,
             self.sample_rate_hz,
             substitute=split == "train",
-            keep_audio=cuts.durations_s.sum() * self.sample_rate_hz * 4 <= self.details.keep_audio_mb * 2**20,
+            keep_audio=fits(cuts, self.sample_rate_hz, self.details.keep_audio_mb),
         )
         return self._skipping(split, dataset, self._sampler(split, cuts))
 

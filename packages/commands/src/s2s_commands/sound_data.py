@@ -13,6 +13,7 @@ from s2s_commands.balance import BalancedBatchSampler
 from s2s_commands.classifier import Classifier
 from s2s_commands.clip_batches import ClipBatches
 from s2s_commands.interfaces import SoundBatch
+from s2s_core.data.kept_audio import fits
 from s2s_core.data.loader import ResumableLoader
 from s2s_core.data.sampling import BucketBatchSampler
 from s2s_core.data.skipping import OnError, SkippingData
@@ -161,14 +162,13 @@ class SoundData(SkippingData):
     def loader(self, split: str) -> ResumableLoader[SoundBatch]:
         """The batches of a split that `setup` has read."""
         here: _Split = self._read[split]
-        megabytes = here.cuts.durations_s.sum() * self.sample_rate_hz * 4 / 2**20
         dataset = ClipBatches(
             here.cuts,
             here.names,
             here.labels,
             self.sample_rate_hz,
             substitute=split == "train",
-            keep_audio=megabytes <= self.details.keep_audio_mb,
+            keep_audio=fits(here.cuts, self.sample_rate_hz, self.details.keep_audio_mb),
         )
         return self._skipping(split, dataset, self._sampler(split))
 

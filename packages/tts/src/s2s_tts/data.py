@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from s2s_core.data.kept_audio import fits
 from s2s_core.data.loader import ResumableLoader
 from s2s_core.data.sampling import BucketBatchSampler
 from s2s_core.data.skipping import OnError
@@ -144,6 +145,6 @@ class SpeechSynthesisData(UtteranceData):
         assert self.tokenizer is not None
         assert self.features is not None
         cuts, rate = self._read[split], self.features.sample_rate_hz
-        held = cuts.durations_s.sum() * rate * 4 <= self.details.keep_audio_mb * 2**20
+        held = fits(cuts, rate, self.details.keep_audio_mb)
         dataset = Utterances(cuts, self.tokenizer, self.speakers, rate, substitute=split == "train", keep_audio=held)
         return self._skipping(split, dataset, self._sampler(split, cuts))

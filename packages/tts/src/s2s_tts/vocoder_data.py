@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
+from s2s_core.data.kept_audio import KeptAudio, fits
 from s2s_core.data.loader import Loaded, ResumableLoader
 from s2s_core.data.sampling import BucketBatchSampler
 from s2s_core.data.speech import CutTable
@@ -68,10 +69,14 @@ class Stretches(Dataset[Loaded[StretchBatch]]):
         samples: of a stretch, what is looked back at not counted.
         sample_rate_hz: of the batches.
         geometry: see `Geometry`.
+        keep_audio: keep decoded recordings for their other stretches and the next epoch.
     """
 
-    def __init__(self, cuts: CutTable, samples: int, sample_rate_hz: int, geometry: Geometry) -> None:
+    def __init__(
+        self, cuts: CutTable, samples: int, sample_rate_hz: int, geometry: Geometry, keep_audio: bool = False
+    ) -> None:
         self.cuts, self.samples, self.sample_rate_hz, self.geometry = cuts, samples, sample_rate_hz, geometry
+        self._audio = KeptAudio(cuts, sample_rate_hz, keep_audio)
         lengths = np.maximum(1, (cuts.durations_s * sample_rate_hz).astype(np.int64))
         counts = -(-lengths // samples)
         self.places = [(cut, part * samples) for cut, count in enumerate(counts) for part in range(count)]
@@ -102,7 +107,7 @@ class Stretches(Dataset[Loaded[StretchBatch]]):
 
     def _stretch(self, index: int) -> tuple[Tensor, int, int, str]:
         cut, begin = self.places[index]
-        audio, margin = self.cuts.audio(cut, self.sample_rate_hz), self.geometry.margin
+        audio, margin = self._audio[cut], self.geometry.margin
         first = max(0, begin - self.geometry.context)
         end = min(len(audio), begin + self.samples)
         around = torch.nn.functional.pad(audio, (margin, margin))[first : end + 2 * margin]
@@ -123,6 +128,8 @@ class VocoderData(SplitData):
         batch_size: the most stretches in a batch.
         num_workers: processes that decode audio; 0 decodes in the training process.
         seed: of the order of training batches.
+        keep_audio_mb: a split whose decoded audio fits in this much memory (per worker process) is decoded once, others
+            once for each stretch.
 
     Raises:
         ValueError: if a number is not positive.
@@ -137,6 +144,7 @@ class VocoderData(SplitData):
         batch_size: int = 8,
         num_workers: int = 0,
         seed: int = 0,
+        keep_audio_mb: int = 512,
     ) -> None:
         super().__init__(num_workers)
         if segment_samples < 1 or batch_size < 1:
@@ -144,6 +152,7 @@ class VocoderData(SplitData):
         self.manifests = {"train": train, "validation": validation, "test": test}
         self.segment_samples, self.batch_size = segment_samples, batch_size
         self.seed = seed
+        self.keep_audio_mb = keep_audio_mb
 
     def setup(self, stage: str) -> None:
         """Read the manifests of a stage, and say what there is.
@@ -158,10 +167,11 @@ class VocoderData(SplitData):
             )
         for split in self._unread(stage, self.manifests):
             given = given_manifest(self.manifests, split)
-            cuts = self._read[split] = CutTable.load([given] if isinstance(given, str) else given)
-            hours, stretches = cuts.durations_s.sum() / 3600, len(self._stretches(split))
+            cuts = CutTable.load([given] if isinstance(given, str) else given)
+            stretches = self._read[split] = self._stretches(cuts)
             if self._speaks:
-                _log.info("%s: %d recordings, %.2f h, %d stretches", split, len(cuts), hours, stretches)
+                hours = cuts.durations_s.sum() / 3600
+                _log.info("%s: %d recordings, %.2f h, %d stretches", split, len(cuts), hours, len(stretches))
 
     @property
     def _vocoder(self) -> torch.nn.Module:
@@ -171,15 +181,16 @@ class VocoderData(SplitData):
     def _features(self) -> MelSpectrogram:
         return self._vocoder.features  # type: ignore[return-value]
 
-    def _stretches(self, split: str) -> Stretches:
+    def _stretches(self, cuts: CutTable) -> Stretches:
         geometry = Geometry.of(self._features, self._vocoder.network.shape.receptive_field)  # type: ignore[union-attr]
-        return Stretches(self._read[split], self.segment_samples, self._features.sample_rate_hz, geometry)
+        rate = self._features.sample_rate_hz
+        return Stretches(cuts, self.segment_samples, rate, geometry, fits(cuts, rate, self.keep_audio_mb))
 
     def loader(self, split: str) -> ResumableLoader[StretchBatch]:
         """The batches of a split that `setup` has read."""
         rank, world_size = self._rank_and_size
         training = split == "train"
-        stretches = self._stretches(split)
+        stretches: Stretches = self._read[split]
         sampler = BucketBatchSampler(
             stretches.durations_s,
             batch_total=float(self.batch_size * stretches.durations_s.max()),

@@ -8,6 +8,7 @@ from typing import ClassVar, TypeVar
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from s2s_core.data.kept_audio import KeptAudio
 from s2s_core.data.loader import Loaded
 from s2s_core.data.speech import CutTable
 from s2s_core.errors import UserError
@@ -36,7 +37,7 @@ class CutBatches(Dataset[Loaded[Batch]]):
         self.cuts = cuts
         self.sample_rate_hz = sample_rate_hz
         self.substitute = substitute
-        self._kept: dict[int, Tensor] | None = {} if keep_audio else None
+        self._audio = KeptAudio(cuts, sample_rate_hz, keep_audio)
 
     @abstractmethod
     def collate(self, found: list[tuple[int, Tensor]]) -> Batch:
@@ -61,7 +62,7 @@ class CutBatches(Dataset[Loaded[Batch]]):
         found: list[tuple[int, Tensor]] = []
         for index in indices:
             try:
-                found.append((index, self._audio(index)))
+                found.append((index, self._audio[index]))
             except UserError as error:
                 failures.append(str(error))
         return found
@@ -72,10 +73,3 @@ class CutBatches(Dataset[Loaded[Batch]]):
             if found:
                 return found
         return []
-
-    def _audio(self, index: int) -> Tensor:
-        if self._kept is None:
-            return self.cuts.audio(index, self.sample_rate_hz)
-        if index not in self._kept:
-            self._kept[index] = self.cuts.audio(index, self.sample_rate_hz)
-        return self._kept[index]
