@@ -17,18 +17,21 @@ _CEPSTRA = 13
 _DECIBELS = 10 * math.sqrt(2) / math.log(10)
 
 
-def alignment_measures(prediction: Prediction, token_lengths: Tensor) -> dict[str, Tensor]:
-    """Measure alignments ``(batch, steps, tokens)``: each ``(batch,)``, 1 is best.
+def alignment_measures(alignments: Tensor, step_lengths: Tensor, token_lengths: Tensor) -> dict[str, Tensor]:
+    """Measure how steps attend to tokens: each ``(batch,)``, 1 is best.
+
+    Args:
+        alignments: ``(batch, steps, tokens)``, a step's weights sum to 1.
+        step_lengths, token_lengths: ``(batch,)``; what lies beyond them does not count.
 
     Returns:
         ``diagonality``: the correlation of a step's place with the place that it attends to on average. ``focus``: the
         mean of steps' largest weights (Ren et al. 2019, section 3.3). ``coverage``: the share of tokens to which some
         step gives more weight than an equal share of its attention.
     """
-    weights = prediction.alignments.float()
+    weights = alignments.float()
     steps, tokens = weights.shape[1:]
-    lengths = prediction.step_lengths
-    real = length_mask(lengths, steps)
+    real = length_mask(step_lengths, steps)
     weights = weights.masked_fill(~real[..., None], 0.0)
     places = torch.arange(tokens, device=weights.device, dtype=torch.float32)
     times = torch.arange(steps, device=weights.device, dtype=torch.float32).expand(len(weights), -1)
@@ -36,7 +39,7 @@ def alignment_measures(prediction: Prediction, token_lengths: Tensor) -> dict[st
     said = length_mask(token_lengths, tokens)
     return {
         "diagonality": _correlation(times, weights @ places, real),
-        "focus": (weights.amax(2) * real).sum(1) / lengths,
+        "focus": (weights.amax(2) * real).sum(1) / step_lengths,
         "coverage": (heard & said).sum(1) / token_lengths,
     }
 

@@ -158,7 +158,7 @@ class TextToSpeech(Task):
         loss = self.loss(prediction, target, batch.token_lengths)
         if self._logs_this_step() or self.global_step == 0:
             parts = {f"train/{name}": total.detach() / loss.sum.weight for name, total in loss.parts.items()}
-            measures = alignment_measures(prediction, batch.token_lengths)
+            measures = alignment_measures(prediction.alignments, prediction.step_lengths, batch.token_lengths)
             parts["train/diagonality"] = measures["diagonality"].mean()
             parts["train/padding"] = 1 - target.lengths.sum() / target.mel[..., 0].numel()
             self.log_dict(parts, batch_size=len(batch.ids))
@@ -168,7 +168,7 @@ class TextToSpeech(Task):
         prediction, target = self._forced(batch, self._seeds(batch.ids))
         loss = self.loss(prediction, target, batch.token_lengths).sum
         self.eval_loss.update(loss.mean, loss.weight)
-        measures = alignment_measures(prediction, batch.token_lengths)
+        measures = alignment_measures(prediction.alignments, prediction.step_lengths, batch.token_lengths)
         measures["stop_accuracy"] = stops_right(prediction).float()
         for name, values in measures.items():
             self._measures()[name].update(values)

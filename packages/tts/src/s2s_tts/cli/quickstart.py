@@ -36,7 +36,6 @@ def _speak(checkpoint: Path, run: Path) -> None:
     import soundfile
     import torch
 
-    from s2s_tts.interfaces import Prediction, Spectrogram
     from s2s_tts.metrics import alignment_measures
     from s2s_tts.pictures import heat_map, png, stacked
     from s2s_tts.synthesize import Synthesizer
@@ -51,10 +50,8 @@ def _speak(checkpoint: Path, run: Path) -> None:
         path = run / f"speech{number}.wav"
         soundfile.write(path, result.audio, result.sample_rate_hz)
         sentence = result.sentences[0]
-        weights = sentence.alignment[None]
-        steps = torch.tensor([weights.shape[1]])
-        made = Prediction(weights, Spectrogram(weights, steps), weights[..., 0], weights, steps > 0)
-        diagonality = float(alignment_measures(made, torch.tensor([weights.shape[2]]))["diagonality"])
+        lengths = (torch.tensor([size]) for size in sentence.alignment.shape)
+        diagonality = float(alignment_measures(sentence.alignment[None], *lengths)["diagonality"])
         verdict = "diagonal" if diagonality > DIAGONAL else "not diagonal"
         print(f"  {path}  {result.duration_s:.2f} s, alignment {verdict} ({diagonality:.3f}): {result.text}")
         rows += [heat_map(sentence.mel, scale=2), heat_map(sentence.alignment, 0.0, 1.0, scale=2)]
