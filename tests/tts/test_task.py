@@ -6,11 +6,14 @@ import json
 import pytest
 import sentencepiece
 import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import CSVLogger
 
 from s2s_core.checkpoint import load_task, read_checkpoint
 from s2s_core.cli.main import run_task
 from s2s_core.text.tokenizers import SentencePieceTokenizer
 from s2s_tts.cli import TASK
+from s2s_tts.data import SpeechSynthesisData
 from s2s_tts.task import TextToSpeech
 
 
@@ -55,6 +58,15 @@ def test_training_pictures_and_sound_are_logged(checkpoint):
     assert {"train/mel", "train/guide", "val/loss", "val/diagonality", "val/stop_accuracy"} <= set(
         log.Tags()["scalars"]
     )
+
+
+def test_nothing_is_spoken_for_a_logger_of_numbers(checkpoint, manifests, tmp_path, monkeypatch):
+    task = load_task(checkpoint, task="tts")
+    monkeypatch.setattr(task, "synthesise", lambda *_: pytest.fail("spoken for nobody"))
+    data = SpeechSynthesisData(validation=str(manifests / "validation.jsonl.gz"))
+    trainer = Trainer(accelerator="cpu", logger=CSVLogger(tmp_path), enable_progress_bar=False)
+    (figures,) = trainer.validate(task, data, verbose=False)
+    assert "val/loss" in figures
 
 
 def test_test_and_predict_measure_free_synthesis(checkpoint, manifests, tmp_path, capsys):

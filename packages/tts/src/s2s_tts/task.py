@@ -17,7 +17,7 @@ from s2s_core.optim.schedules import Schedule
 from s2s_core.precision.regularizer import L2Regularizer
 from s2s_core.task import Task
 from s2s_core.text.tokenizers import Tokenizer
-from s2s_core.tracking.samples import show_audio, show_picture
+from s2s_core.tracking.samples import can_show, show_audio, show_picture
 from s2s_tts.interfaces import (
     Loss,
     Memory,
@@ -243,7 +243,7 @@ class TextToSpeech(Task):
 
     def _show(self, batch: SpeechBatch, prediction: Prediction, target: Spectrogram) -> None:
         """Log the first utterance: under teacher forcing as a picture, and spoken freely as picture and sound."""
-        if not self.loggers or not self.trainer.is_global_zero or self.trainer.sanity_checking:
+        if self.trainer.sanity_checking or not self.trainer.is_global_zero or not can_show(self.loggers):
             return
         frames, tokens = int(target.lengths[0]), int(batch.token_lengths[0])
         show_picture(
