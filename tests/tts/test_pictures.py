@@ -6,16 +6,18 @@ import numpy as np
 import torch
 from PIL import Image
 
-from s2s_tts.pictures import heat_map, png, stacked, synthesis_picture
+from s2s_core.tracking.samples import COLOURS
+from s2s_tts.pictures import over_time, png, stacked, synthesis_picture
 
 
-def test_a_heat_map_shows_time_to_the_right_and_features_upwards():
+def test_time_goes_to_the_right_and_features_upwards():
     values = torch.zeros(3, 2)
     values[2, 1] = 1.0
-    image = heat_map(values)
-    assert image.shape == (2, 3, 3)
+    image = over_time(values)
+    assert image.shape == (4, 6, 3)
+    image = image[::2, ::2]
     assert image[0, 2].sum() > 600
-    assert image.sum() - int(image[0, 2].sum()) == 5 * 4
+    assert image.sum() - int(image[0, 2].sum()) == 5 * COLOURS[0].sum()
 
 
 def test_a_png_is_read_by_others():

@@ -31,6 +31,16 @@ def test_a_constant_matrix_is_drawn():
     assert samples.heat_map(torch.ones(2, 2)).shape == (160, 160, 3)
 
 
+def test_given_bounds_are_darkest_and_lightest():
+    picture = samples.heat_map(torch.tensor([[-9.0, 0.0, 5.0, 10.0, 99.0]]), low=0.0, high=10.0, cell=2)
+    assert picture.shape == (2, 10, 3)
+    (row,) = picture[::2, ::2].tolist()
+    darkest, lightest = samples.COLOURS[[0, -1]].tolist()
+    assert row[:2] == [darkest, darkest]
+    assert row[3:] == [lightest, lightest]
+    assert sum(darkest) < sum(row[2]) < sum(lightest)
+
+
 def test_a_contact_sheet_has_all_pictures_in_rows():
     sheet = samples.contact_sheet(torch.rand(10, 1, 32, 32), columns=4)
     assert sheet.shape == (3 * 66, 4 * 66, 3)

@@ -9,28 +9,15 @@ from collections.abc import Iterable
 import numpy as np
 from torch import Tensor
 
-_COLOURS = np.array(
-    [[0, 0, 4], [60, 15, 110], [140, 40, 110], [220, 80, 60], [252, 160, 20], [252, 255, 164]], dtype=np.float64
-)
+from s2s_core.tracking.samples import heat_map
+
+_CELL = 2
 _GAP = 4
 
 
-def heat_map(values: Tensor, low: float | None = None, high: float | None = None, scale: int = 1) -> np.ndarray:
-    """A matrix ``(time, feature)`` as an image ``(feature, time, 3)``, time to the right and feature upwards.
-
-    Args:
-        values: the matrix.
-        low, high: what is black and what is brightest; the smallest and largest value if None.
-        scale: pixels a value is wide and high.
-    """
-    array = values.detach().float().cpu().numpy().T[::-1]
-    low = float(array.min()) if low is None else low
-    high = float(array.max()) if high is None else high
-    place = np.clip((array - low) / max(high - low, 1e-9), 0, 1) * (len(_COLOURS) - 1)
-    index = np.minimum(place.astype(int), len(_COLOURS) - 2)
-    share = (place - index)[..., None]
-    image = _COLOURS[index] * (1 - share) + _COLOURS[index + 1] * share
-    return np.kron(image.round().astype(np.uint8), np.ones((scale, scale, 1), np.uint8))
+def over_time(values: Tensor, low: float | None = None, high: float | None = None) -> np.ndarray:
+    """A matrix ``(time, feature)`` as an image, time to the right and feature upwards; see `heat_map`."""
+    return heat_map(values.T, True, low, high, _CELL)
 
 
 def stacked(images: Iterable[np.ndarray]) -> np.ndarray:
@@ -55,9 +42,9 @@ def synthesis_picture(mel: Tensor, true_mel: Tensor | None, alignment: Tensor, s
     """
     reference = mel if true_mel is None else true_mel
     low, high = float(reference.min()), float(reference.max())
-    spectrograms = [] if true_mel is None else [heat_map(true_mel, low, high, 2)]
-    bar = heat_map(stop[:, None].expand(-1, 4), 0.0, 1.0, 2)
-    return stacked([*spectrograms, heat_map(mel, low, high, 2), heat_map(alignment, 0.0, 1.0, 2), bar])
+    spectrograms = [] if true_mel is None else [over_time(true_mel, low, high)]
+    bar = over_time(stop[:, None].expand(-1, 4), 0.0, 1.0)
+    return stacked([*spectrograms, over_time(mel, low, high), over_time(alignment, 0.0, 1.0), bar])
 
 
 def png(image: np.ndarray) -> bytes:

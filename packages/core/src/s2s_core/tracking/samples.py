@@ -74,22 +74,31 @@ def html_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
 
 
-def heat_map(values: Tensor, upwards: bool = False) -> np.ndarray:
+def heat_map(
+    values: Tensor,
+    upwards: bool = False,
+    low: float | None = None,
+    high: float | None = None,
+    cell: int | None = None,
+) -> np.ndarray:
     """Draw a matrix ``(rows, columns)`` as a picture ``(height, width, 3)``, uint8; lighter is more.
 
     Args:
-        values: finite; the smallest is darkest and the largest lightest.
+        values: finite.
         upwards: row 0 is drawn at the bottom, as the frequencies of a spectrogram are.
+        low, high: what is darkest and lightest, and all beyond; the smallest and the largest value if None.
+        cell: pixels that a value is wide and high; if None, so many that a small matrix can be seen.
     """
     grid = values.detach().double().cpu()
-    low, high = float(grid.min()), float(grid.max())
+    low = float(grid.min()) if low is None else low
+    high = float(grid.max()) if high is None else high
     shares = ((grid - low) / (high - low if high > low else 1.0)).numpy()
     if upwards:
         shares = shares[::-1]
     stops = np.linspace(0, 1, len(COLOURS))
     pixels = np.stack([np.interp(shares, stops, COLOURS[:, channel]) for channel in range(3)], axis=-1)
-    cells = [max(1, -(-SMALLEST_SIDE // side)) for side in grid.shape]
-    cell = min(cells)  # square cells, of the longer side's size
+    if cell is None:  # square cells, of the longer side's size
+        cell = min(max(1, -(-SMALLEST_SIDE // side)) for side in grid.shape)
     return pixels.round().astype(np.uint8).repeat(cell, axis=0).repeat(cell, axis=1)
 
 

@@ -37,7 +37,7 @@ def _speak(checkpoint: Path, run: Path) -> None:
     import torch
 
     from s2s_tts.metrics import alignment_measures
-    from s2s_tts.pictures import heat_map, png, stacked
+    from s2s_tts.pictures import over_time, png, stacked
     from s2s_tts.synthesize import Synthesizer
 
     print(f"\n{len(SENTENCES)} sentences, spoken from Python with s2s_tts.Synthesizer:")
@@ -54,7 +54,7 @@ def _speak(checkpoint: Path, run: Path) -> None:
         diagonality = float(alignment_measures(sentence.alignment[None], *lengths)["diagonality"])
         verdict = "diagonal" if diagonality > DIAGONAL else "not diagonal"
         print(f"  {path}  {result.duration_s:.2f} s, alignment {verdict} ({diagonality:.3f}): {result.text}")
-        rows += [heat_map(sentence.mel, scale=2), heat_map(sentence.alignment, 0.0, 1.0, scale=2)]
+        rows += [over_time(sentence.mel), over_time(sentence.alignment, 0.0, 1.0)]
     if rows:
         (run / "speech.png").write_bytes(png(stacked(rows)))
         print(f"  {run / 'speech.png'}  their spectrograms, and which letters each step attended to")
