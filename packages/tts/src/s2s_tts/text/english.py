@@ -19,7 +19,7 @@ from s2s_tts.text.english_words import (
     SYMBOLS,
 )
 from s2s_tts.text.numbers import cardinal, ordinal, roman_value
-from s2s_tts.text.rules import Rule, rewritten, rule
+from s2s_tts.text.rules import Rule, choice, rewritten, rule
 
 _PLAIN = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u00a0": " ", "\u2026": "..."})
 
@@ -87,29 +87,25 @@ def _address(match: Match[str]) -> str:
     return re.sub(r"\bwww\b", "w w w", re.sub(r"^https?:\s*(slash\s*)*", "", read.replace("_", " underscore ")))
 
 
-def _choice(names: dict[str, str] | tuple[str, ...]) -> str:
-    return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-
-
 _NAMES: list[Rule] = [
     rule(r"(?<!\w)(?:https?://|www\.)[\w./-]*[\w/]|\b[\w.-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b", _address),
     rule(r"\b[ei]\.\s?[ge]\.,?", lambda match: "for example," if match[0].startswith("e") else "that is,"),
-    rule(rf"\b(?P<short>{_choice(BEFORE_NAMES)})\.(?=\s+[A-Z])", lambda match: BEFORE_NAMES[match["short"]]),
+    rule(rf"\b(?P<short>{choice(BEFORE_NAMES)})\.(?=\s+[A-Z])", lambda match: BEFORE_NAMES[match["short"]]),
     rule(r"(?P<place>(?:\b[A-Z][a-z]+|\d(?:st|nd|rd|th))\s)?\bSt\.", _street_or_saint),
-    rule(rf"(?P<name>\b[A-Z][\w.']*,?\s(?:&\s)?)(?P<short>{_choice(AFTER_NAMES)})\.", _after_name),
-    rule(rf"\b(?P<short>(?i:{_choice(ANYWHERE)}))\.", _anywhere),
-    rule(rf"\b(?P<short>{_choice(BEFORE_NUMBERS)})\.\s?(?=\d)", lambda match: f"{BEFORE_NUMBERS[match['short']]} "),
-    rule(rf"(?<![\w/])(?P<said>{_choice(IDIOMS)})(?![\w/])", lambda match: IDIOMS[match["said"]]),
+    rule(rf"(?P<name>\b[A-Z][\w.']*,?\s(?:&\s)?)(?P<short>{choice(AFTER_NAMES)})\.", _after_name),
+    rule(rf"\b(?P<short>(?i:{choice(ANYWHERE)}))\.", _anywhere),
+    rule(rf"\b(?P<short>{choice(BEFORE_NUMBERS)})\.\s?(?=\d)", lambda match: f"{BEFORE_NUMBERS[match['short']]} "),
+    rule(rf"(?<![\w/])(?P<said>{choice(IDIOMS)})(?![\w/])", lambda match: IDIOMS[match["said"]]),
     rule(r"\#\s?(?=\d)", lambda _: "number "),
 ]
 _NUMBERED: list[Rule] = [
     rule(r"(?<![\w.])(?P<letters>(?:[A-Z]\.){2,})", _spaced_capitals),
     rule(
-        rf"\b(?P<name>(?:{_choice(RULERS)})\s[A-Z][a-z]+|{_choice(REGNAL_NAMES)})\s(?P<numeral>[IVX]{{2,}}|V|X)\b",
+        rf"\b(?P<name>(?:{choice(RULERS)})\s[A-Z][a-z]+|{choice(REGNAL_NAMES)})\s(?P<numeral>[IVX]{{2,}}|V|X)\b",
         _regnal,
     ),
-    rule(rf"\b(?P<name>(?:{_choice(RULERS)})\s[A-Z][a-z]+)\s(?P<numeral>I)\b", _regnal),
-    rule(rf"\b(?P<thing>(?i:{_choice(NUMBERED_THINGS)}))\s(?P<numeral>[IVXLC]+)\b", _numbered),
+    rule(rf"\b(?P<name>(?:{choice(RULERS)})\s[A-Z][a-z]+)\s(?P<numeral>I)\b", _regnal),
+    rule(rf"\b(?P<thing>(?i:{choice(NUMBERED_THINGS)}))\s(?P<numeral>[IVXLC]+)\b", _numbered),
     rule(r"\b(?P<numeral>[IVX]+)(?:th)?\s(?P<word>[Cc]entur(?:y|ies))\b", _century),
 ]
 _SIGNS: list[Rule] = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from re import Match
 
 from s2s_tts.text.english_words import (
@@ -15,7 +14,7 @@ from s2s_tts.text.english_words import (
     VULGAR_FRACTIONS,
 )
 from s2s_tts.text.numbers import cardinal, decimal, fraction, ordinal, plural, spelled, year
-from s2s_tts.text.rules import Rule, rule
+from s2s_tts.text.rules import Rule, choice, rule
 
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
 _MINUS = "-\u2212"
@@ -130,15 +129,11 @@ def _plain_words(text: str) -> str:
     return year(int(text)) if _LOOKS_LIKE_A_YEAR.fullmatch(text) else read_number(text)
 
 
-def _choice(names: Iterable[str]) -> str:
-    return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-
-
-_UNIT = _choice({*UNITS, *UNCHANGING_UNITS})
+_UNIT = choice({*UNITS, *UNCHANGING_UNITS})
 
 SPANS: list[Rule] = [
     # while it still shows what the numbers are of: "$5-$10", "5-7 p.m.", "10-12 %"
-    rule(rf"(?<=\d)\s?[-\u2013]\s?(?=(?:{_choice(CURRENCIES)})\d)", _to),
+    rule(rf"(?<=\d)\s?[-\u2013]\s?(?=(?:{choice(CURRENCIES)})\d)", _to),
     rule(r"(?<=\d\s[aApP]\.m\.)\s?[-\u2013]\s?(?=\d)", _to),
     rule(
         rf"(?<![\w.,/-])(?P<first>{_NUMBER})\s?[-\u2013]\s?(?=(?:{_NUMBER})\s?(?:[ap]\.?m\b|[%°]|(?:{_UNIT})\b))", _to
@@ -156,8 +151,8 @@ RULES: list[Rule] = [
         _telephone,
     ),
     rule(
-        rf"(?P<currency>{_choice(CURRENCIES)})\s?(?P<amount>{_NUMBER})"
-        rf"(?:[\s-]?(?P<scale>{_SCALE_WORDS}|{_choice(MAGNITUDES)})\b)?",
+        rf"(?P<currency>{choice(CURRENCIES)})\s?(?P<amount>{_NUMBER})"
+        rf"(?:[\s-]?(?P<scale>{_SCALE_WORDS}|{choice(MAGNITUDES)})\b)?",
         _money,
     ),
     rule(r"(?<![\w'])(?P<feet>\d)'\s?(?P<inches>\d{1,2})(?:\"|'')", _height),

@@ -7,7 +7,7 @@ from re import Match
 
 from s2s_tts.text.english_words import MONTHS, SHORT_MONTHS, WEEKDAYS
 from s2s_tts.text.numbers import cardinal, ordinal, plural, spelled, year
-from s2s_tts.text.rules import Rule, rule
+from s2s_tts.text.rules import Rule, choice, rule
 
 _MONTH = rf"(?P<month>{'|'.join(MONTHS)}|(?:{'|'.join(SHORT_MONTHS)})\b\.?)"
 _DAY = r"(?P<day>3[01]|[12]\d|0?[1-9])(?:st|nd|rd|th)?"
@@ -88,15 +88,10 @@ def _span(match: Match[str]) -> str:
     return f"{year(int(first))} to {ending}"
 
 
-def _weekday(match: Match[str]) -> str:
-    return WEEKDAYS[match["weekday"]]
-
-
 _HALF = r"(?:\s?(?P<half>[aApP]\.m\.|[AP]\.M\.|[aApP]m\b|[AP]M\b))"
-_WEEKDAY = "|".join(sorted(WEEKDAYS, key=len, reverse=True))
 
 RULES: list[Rule] = [
-    rule(rf"\b(?P<weekday>{_WEEKDAY})\.(?=,?\s)", lambda match: WEEKDAYS[match["weekday"]]),
+    rule(rf"\b(?P<weekday>{choice(WEEKDAYS)})\.(?=,?\s)", lambda match: WEEKDAYS[match["weekday"]]),
     rule(r"\b(?P<year>[12]\d{3})-(?P<month>0[1-9]|1[0-2])-(?P<day>0[1-9]|[12]\d|3[01])\b", _numeric),
     rule(rf"(?<![\d/])(?P<month>0?[1-9]|1[0-2])/{_DAY}/{_YEAR}(?![\d/])", _numeric),
     rule(rf"\b{_MONTH}\s+{_DAY}(?:,?\s+{_YEAR})?(?![\w:]|[.,]\d)", _month_first),

@@ -20,6 +20,11 @@ def rule(pattern: str, rewrite: Callable[[Match[str]], str]) -> Rule:
     return Rule(re.compile(pattern, re.VERBOSE), rewrite)
 
 
+def choice(names: Iterable[str]) -> str:
+    """A pattern, to stand within a group, for one of the names; where one begins another, the longer is tried first."""
+    return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+
+
 def rewritten(text: str, rules: Iterable[Rule]) -> str:
     """``text`` after every rule has had its turn, each at all places."""
     for pattern, rewrite in rules:
