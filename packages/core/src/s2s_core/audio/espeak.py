@@ -23,7 +23,8 @@ _DO_NOT_EXIT_ON_FAILURE = 0x8000
 _RATE, _PITCH = 1, 3
 _TEXT_IS_UTF8 = 1
 _IPA = 2
-_RATE_RANGE_WPM = (80, 450)
+RATE_RANGE_WPM = (80, 450)
+"""Slowest and fastest."""
 
 _HEADER = struct.Struct("<II")  # sample rate in Hz and number of float32 samples that follow
 _USER_ERROR_PREFIX = "UserError: "
@@ -51,7 +52,7 @@ class EspeakVoice:
     """0 to 99; 50 is the variant's own."""
 
     def __post_init__(self) -> None:
-        low, high = _RATE_RANGE_WPM
+        low, high = RATE_RANGE_WPM
         if not low <= self.rate_wpm <= high:
             raise ValueError(f"rate_wpm must be {low} to {high}, got {self.rate_wpm}")
         if not 0 <= self.pitch <= 99:

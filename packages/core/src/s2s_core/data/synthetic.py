@@ -39,9 +39,11 @@ TRAIN_VARIANTS: tuple[str, ...] = (
 )
 VALIDATION_VARIANTS: tuple[str, ...] = ("Michael", "linda", "m3", "steph")
 TEST_VARIANTS: tuple[str, ...] = ("m7", "f4", "robert", "michel", "grandpa", "anika")
-_ACCENTS = ("en-us", "en-us", "en-us", "en", "en-gb-x-rp")
+# What voices drawn at random have; of the accents, those given more often are drawn more often.
+ACCENTS = ("en-us", "en-us", "en-us", "en", "en-gb-x-rp")
+PITCHES = (30, 70)
+"""Lowest and highest."""
 _RATE_WPM = (130, 200)
-_PITCH = (30, 70)
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def _sentence(rng: random.Random) -> str:
 
 
 def _voice(rng: random.Random, variant: str) -> EspeakVoice:
-    return EspeakVoice(rng.choice(_ACCENTS), variant, rng.randint(*_RATE_WPM), rng.randint(*_PITCH))
+    return EspeakVoice(rng.choice(ACCENTS), variant, rng.randint(*_RATE_WPM), rng.randint(*PITCHES))
 
 
 def _recordings(utterances: Sequence[tuple[str, EspeakVoice]], sample_rate_hz: int) -> Iterator[np.ndarray]:

@@ -13,15 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from s2s_core.audio.espeak import EspeakVoice, synthesize, variants, voices, warm_up
-from s2s_core.data.synthetic import TRAIN_VARIANTS
+from s2s_core.audio.espeak import RATE_RANGE_WPM, EspeakVoice, synthesize, variants, voices, warm_up
+from s2s_core.data.synthetic import ACCENTS, PITCHES, TRAIN_VARIANTS
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
     from s2s_tts.synthesize import Synthesizer
-
-NORMAL_RATE_WPM = 170
-_SLOWEST_WPM, _FASTEST_WPM = 80, 450
 
 
 class Engine(ABC):
@@ -66,19 +63,20 @@ class EspeakEngine(Engine):
     """
 
     speakers: Sequence[str] = TRAIN_VARIANTS
-    accents: Sequence[str] = ("en-us", "en-us", "en-us", "en", "en-gb-x-rp")
+    accents: Sequence[str] = ACCENTS
     speeds: tuple[float, float] = (0.8, 1.2)
-    pitches: tuple[int, int] = (30, 70)
+    pitches: tuple[int, int] = PITCHES
 
     def check(self) -> None:
         for kind, wanted, known in (("speaker", self.speakers, variants()), ("accent", self.accents, voices())):
             for name in wanted:
                 if name not in known:
                     raise UserError(f"--{kind}s: eSpeak NG has no {kind} {name!r}; it has {', '.join(known)}")
-        slowest, fastest = (round(NORMAL_RATE_WPM * speed) for speed in self.speeds)
-        if not _SLOWEST_WPM <= slowest <= fastest <= _FASTEST_WPM:
+        slowest, fastest = (round(EspeakVoice.rate_wpm * speed) for speed in self.speeds)
+        least, most = RATE_RANGE_WPM
+        if not least <= slowest <= fastest <= most:
             raise UserError(
-                f"--speeds: expected {_SLOWEST_WPM / NORMAL_RATE_WPM:.2f} to {_FASTEST_WPM / NORMAL_RATE_WPM:.2f}, "
+                f"--speeds: expected {least / EspeakVoice.rate_wpm:.2f} to {most / EspeakVoice.rate_wpm:.2f}, "
                 f"the slower first, got {self.speeds[0]:g} {self.speeds[1]:g}"
             )
 
@@ -86,7 +84,7 @@ class EspeakEngine(Engine):
         return {
             "speaker": rng.choice(self.speakers),
             "accent": rng.choice(self.accents),
-            "rate_wpm": round(NORMAL_RATE_WPM * rng.uniform(*self.speeds)),
+            "rate_wpm": round(EspeakVoice.rate_wpm * rng.uniform(*self.speeds)),
             "pitch": rng.randint(*self.pitches),
         }
 
