@@ -33,11 +33,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _speak(checkpoint: Path, run: Path) -> None:
-    import soundfile
     import torch
 
     from s2s_tts.metrics import alignment_measures
     from s2s_tts.pictures import over_time, png, stacked
+    from s2s_tts.sound_files import write_audio
     from s2s_tts.synthesize import Synthesizer
 
     print(f"\n{len(SENTENCES)} sentences, spoken from Python with s2s_tts.Synthesizer:")
@@ -48,7 +48,7 @@ def _speak(checkpoint: Path, run: Path) -> None:
             print(f"  {result}")
             continue
         path = run / f"speech{number}.wav"
-        soundfile.write(path, result.audio, result.sample_rate_hz)
+        write_audio(path, result.audio, result.sample_rate_hz)
         sentence = result.sentences[0]
         lengths = (torch.tensor([size]) for size in sentence.alignment.shape)
         diagonality = float(alignment_measures(sentence.alignment[None], *lengths)["diagonality"])

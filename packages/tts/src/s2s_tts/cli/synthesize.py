@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from s2s_core.cli.arguments import VerbParser
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from s2s_tts.espeak_synthesizer import EspeakSynthesizer
     from s2s_tts.synthesize import Speech, Synthesizer
 
@@ -181,18 +183,13 @@ def _speak(
     return 1 if failures else 0
 
 
-def _write(path: Path, audio: Any, sample_rate_hz: int) -> None:
-    import soundfile
+def _write(path: Path, audio: np.ndarray, sample_rate_hz: int) -> None:
+    from s2s_tts.sound_files import write_audio
 
-    # a file of the right name is always whole
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        soundfile.write(partial, audio, sample_rate_hz, format=path.suffix[1:].upper(), subtype="PCM_16")
-        partial.replace(path)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise UserError(f"--output {path}: cannot be written ({error})") from None
-    finally:
-        partial.unlink(missing_ok=True)
+        write_audio(path, audio, sample_rate_hz)
+    except UserError as error:
+        raise UserError(f"--output {error}") from None
 
 
 def _line(path: Path, speech: Speech, kind: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from s2s_core.errors import UserError
+from s2s_tts.sound_files import write_audio
 from s2s_tts.synthetic.engines import Engine
 from s2s_tts.synthetic.journal import Journal
 from s2s_tts.synthetic.transcripts import Line
@@ -117,19 +118,13 @@ def _speak(line: Line) -> dict[str, Any]:
 
 
 def _write(engine: Engine, text: str, voice: dict[str, Any], writing: Writing, place: int) -> int:
-    import soundfile
-
     from s2s_core.data.synthetic import resampled
 
     samples, rate_hz = engine.speak(text, voice)
     samples = resampled(samples, rate_hz, writing.sample_rate_hz)
     path = writing.path(place)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    soundfile.write(
-        partial, samples.clip(-1.0, 1.0), writing.sample_rate_hz, "PCM_16", format=writing.audio_format.upper()
-    )
-    os.replace(partial, path)  # noqa: PTH105 - atomic
+    write_audio(path, samples, writing.sample_rate_hz)
     return len(samples)
 
 
