@@ -150,9 +150,10 @@ class NativeLoop(SynthesisLoop):
         rows = len(self.rows)
         steps = min(BLOCK_STEPS, int(limits.max()) - first)
         masks = self.decoder.prenet.masks(self.seeds, first, steps)
-        dropout = [
-            None if masks is None else mask.transpose(0, 1).contiguous() for mask in masks or self.weights.prenet
-        ]
+        if masks is None:
+            dropout = [None] * len(self.weights.prenet)
+        else:
+            dropout = [mask.transpose(0, 1).contiguous() for mask in masks]
         made = self.values.new_empty(steps, rows, self.sizes["outputs"])
         weights = self.values.new_empty(steps, rows, self.tokens)
         state, cell = (part[0].clone() for part in self.state)  # a state may begin as one tensor twice
