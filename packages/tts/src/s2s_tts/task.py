@@ -99,7 +99,7 @@ class TextToSpeech(Task):
         self.speakers = speakers
         self.vocoder: Vocoder = GriffinLim(features) if vocoder is None else vocoder
         self.eval_loss = MeanMetric()
-        self.eval_measures = torch.nn.ModuleDict({name: MeanMetric() for name in MEASURES})
+        self.eval_measures: Any = torch.nn.ModuleDict({name: MeanMetric() for name in MEASURES})
         self.eval_distortion = MeanMetric()
         self.eval_finished = MeanMetric()
 
@@ -171,7 +171,7 @@ class TextToSpeech(Task):
         measures = alignment_measures(prediction.alignments, prediction.step_lengths, batch.token_lengths)
         measures["stop_accuracy"] = stops_right(prediction).float()
         for name, values in measures.items():
-            self._measures()[name].update(values)
+            self.eval_measures[name].update(values)
         return prediction, target
 
     def _seeds(self, ids: list[str]) -> Tensor:
@@ -211,14 +211,11 @@ class TextToSpeech(Task):
         return self.decoder.generate(self.encode(tokens, lengths, speakers, reference), seeds, limit)
 
     def on_validation_epoch_end(self) -> None:
-        self._log_evaluation("val", {"loss": self.eval_loss, **self._measures()})
+        self._log_evaluation("val", {"loss": self.eval_loss, **self.eval_measures})
 
     def on_test_epoch_end(self) -> None:
         free = {"mcd_db": self.eval_distortion, "finished": self.eval_finished}
-        self._log_evaluation("test", {"loss": self.eval_loss, **self._measures(), **free})
-
-    def _measures(self) -> dict[str, Any]:
-        return {name: self.eval_measures[name] for name in MEASURES}
+        self._log_evaluation("test", {"loss": self.eval_loss, **self.eval_measures, **free})
 
     def _log_evaluation(self, stage: str, metrics: dict[str, Any]) -> None:
         # computed here, over all ranks' totals: Lightning would average per-batch figures
