@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from s2s_core.ceiling import ceil_div
 from s2s_core.losses.reduction import LossSum
 from s2s_core.part import Part
 from s2s_tts.spectrogram import MelSpectrogram
@@ -67,7 +68,7 @@ class Prediction:
     @property
     def step_lengths(self) -> Tensor:
         """``(batch,)``, steps of each utterance."""
-        return (self.spectrogram.lengths + self.reduction_factor - 1) // self.reduction_factor
+        return ceil_div(self.spectrogram.lengths, self.reduction_factor)
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+from s2s_core.ceiling import ceil_div
 from s2s_tts.text.english_words import BEFORE_NAMES
 
 LONGEST = 180
@@ -72,7 +73,7 @@ def _again(piece: str, sentence: str, longest: int) -> list[str]:
 def _filled(pieces: list[str], longest: int) -> list[str]:
     """As few strings of neighbouring pieces as fit, of about equal length."""
     total = sum(len(piece) for piece in pieces)
-    fair = min(longest, -(-total // -(-total // longest)) + max(len(piece) for piece in pieces) // 2)
+    fair = min(longest, ceil_div(total, ceil_div(total, longest)) + max(len(piece) for piece in pieces) // 2)
     filled = [""]
     for piece in pieces:
         if filled[-1] and len((filled[-1] + piece).strip()) > fair:

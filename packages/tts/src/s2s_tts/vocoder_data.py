@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 
+from s2s_core.ceiling import ceil_div, round_up
 from s2s_core.data.kept_audio import KeptAudio, fits
 from s2s_core.data.loader import Loaded, ResumableLoader
 from s2s_core.data.sampling import BucketBatchSampler
@@ -54,11 +55,7 @@ class Geometry:
     def of(cls, features: MelSpectrogram, receptive_field: int) -> Geometry:
         hop = features.hop_samples
         # a frame more than is looked back at: a learnt upsampling sees the frames to either side
-        return cls(hop, _whole(features.window_samples, hop), _whole(receptive_field, hop) + hop)
-
-
-def _whole(samples: int, hop: int) -> int:
-    return -(-samples // hop) * hop
+        return cls(hop, round_up(features.window_samples, hop), round_up(receptive_field, hop) + hop)
 
 
 class Stretches(Dataset[Loaded[StretchBatch]]):
@@ -78,7 +75,7 @@ class Stretches(Dataset[Loaded[StretchBatch]]):
         self.cuts, self.samples, self.sample_rate_hz, self.geometry = cuts, samples, sample_rate_hz, geometry
         self._audio = KeptAudio(cuts, sample_rate_hz, keep_audio)
         lengths = np.maximum(1, (cuts.durations_s * sample_rate_hz).astype(np.int64))
-        counts = -(-lengths // samples)
+        counts = ceil_div(lengths, samples)
         self.places = [(cut, part * samples) for cut, count in enumerate(counts) for part in range(count)]
         """The recording and the first sample of each stretch."""
         taken = [min(samples, int(lengths[cut]) - begin) + min(begin, geometry.context) for cut, begin in self.places]
@@ -99,7 +96,7 @@ class Stretches(Dataset[Loaded[StretchBatch]]):
             return Loaded(None, failures)
         audio, begins, ends, ids = zip(*found, strict=True)
         padded = pad_sequence(list(audio), batch_first=True)
-        whole = _whole(padded.size(1) - 2 * self.geometry.margin, self.geometry.hop) + 2 * self.geometry.margin
+        whole = round_up(padded.size(1) - 2 * self.geometry.margin, self.geometry.hop) + 2 * self.geometry.margin
         padded = torch.nn.functional.pad(padded, (0, whole - padded.size(1)))
         return Loaded(
             StretchBatch(padded, self.geometry.margin, torch.tensor(begins), torch.tensor(ends), list(ids)), failures

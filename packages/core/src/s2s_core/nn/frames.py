@@ -9,15 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import chain
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2s_core.ceiling import ceil_div
 from s2s_core.nn.mask import length_mask
-
-Count = TypeVar("Count", int, Tensor)
 
 
 class FrameLayout(ABC):
@@ -83,7 +81,7 @@ class PaddedFrames(FrameLayout):
         return self._real
 
     def strided(self, stride: int) -> PaddedFrames:
-        return self if stride == 1 else PaddedFrames(_ceil_div(self.lengths, stride), _ceil_div(self.time, stride))
+        return self if stride == 1 else PaddedFrames(ceil_div(self.lengths, stride), ceil_div(self.time, stride))
 
     def convolve(self, x: Tensor, kernel: Callable[[Tensor], Tensor], reach: int, stride: int = 1) -> Tensor:
         return kernel(x)
@@ -115,7 +113,7 @@ class PackedFrames(FrameLayout):
     def strided(self, stride: int) -> PackedFrames:
         if stride == 1:
             return self
-        return PackedFrames([_ceil_div(length, stride) for length in self.lengths], _ceil_div(self.time, stride))
+        return PackedFrames([ceil_div(length, stride) for length in self.lengths], ceil_div(self.time, stride))
 
     def convolve(self, x: Tensor, kernel: Callable[[Tensor], Tensor], reach: int, stride: int = 1) -> Tensor:
         if len(self.lengths) == 1 or (reach == 0 and stride == 1):
@@ -125,7 +123,7 @@ class PackedFrames(FrameLayout):
         zeros = [x.new_zeros(1, gap, x.shape[2]) for gap in gaps]
         spread = torch.cat(list(chain(*zip(x.split(self.lengths, dim=1), zeros, strict=True))), dim=1)
         y = kernel(spread)
-        kept = [_ceil_div(length, stride) for length in self.lengths]
+        kept = [ceil_div(length, stride) for length in self.lengths]
         dropped = [(length + gap) // stride - k for length, gap, k in zip(self.lengths, gaps, kept, strict=True)]
         dropped[-1] = 0
         return torch.cat(y.split(list(chain(*zip(kept, dropped, strict=True))), dim=1)[::2], dim=1)
@@ -136,7 +134,3 @@ def frame_layout(lengths: Tensor, time: int) -> FrameLayout:
     if lengths.device.type == "cpu" and not torch.compiler.is_compiling():
         return PackedFrames(lengths.tolist(), time)
     return PaddedFrames(lengths, time)
-
-
-def _ceil_div(length: Count, stride: int) -> Count:
-    return (length + stride - 1) // stride

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s2s_core.ceiling import ceil_div
 from s2s_core.nn.frames import frame_layout
 from s2s_core.nn.linear import Linear, linear
 from s2s_core.nn.location_attention import LocationAttention
@@ -114,7 +115,8 @@ class Tacotron2Decoder(SpectrogramDecoder):
         ]
 
     def forward(self, memory: Memory, target: Spectrogram, seeds: Tensor | None = None) -> Prediction:
-        steps, time = self._steps(target.mel.shape[1]), target.mel.shape[1]
+        time = target.mel.shape[1]
+        steps = ceil_div(time, self.reduction_factor)
         shown = target.mel[:, self.reduction_factor - 1 :: self.reduction_factor][:, : steps - 1]
         frames = self.prenet(F.pad(shown, (0, 0, 1, 0)), seeds).transpose(0, 1)
         # values of padding may be anything: attention gives them no weight
@@ -133,9 +135,6 @@ class Tacotron2Decoder(SpectrogramDecoder):
         finished = torch.ones_like(memory.lengths, dtype=torch.bool)
         stop = self.stop(read)[..., 0]
         return self._polished(coarse, target.lengths, stop, weights.transpose(0, 1), finished)
-
-    def _steps(self, frames: int) -> int:
-        return -(-frames // self.reduction_factor)
 
     def _keep(self, gates: Tensor) -> Tensor | None:
         if not self.training or not self.rnn_dropout:

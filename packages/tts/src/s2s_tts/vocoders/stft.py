@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2s_core.ceiling import ceil_div
 from s2s_core.nn.mask import length_mask
 
 # where windows hardly reach, dividing by their sum would blow noise up
@@ -81,7 +82,7 @@ class Stft:
 
     def _overlap_add(self, framed: Tensor) -> Tensor:
         batch, frames, _ = framed.shape
-        parts = -(-self.window_samples // self.hop_samples)
+        parts = ceil_div(self.window_samples, self.hop_samples)
         framed = F.pad(framed, (0, parts * self.hop_samples - self.window_samples))
         pieces = framed.view(batch, frames, parts, self.hop_samples)
         total = framed.new_zeros(batch, frames + parts - 1, self.hop_samples)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2s_core.ceiling import round_up
 from s2s_core.nn.native import load_library
 from s2s_tts.vocoders.wavenet_cached import Steps
 from s2s_tts.vocoders.wavenet_network import WaveNetNetwork
@@ -66,7 +67,7 @@ class NativeSteps(Steps):
         self._run = library.s2s_wavenet
         self._temperature = temperature
         self._shape = shape
-        self._channels = _padded(shape.residual_channels)
+        self._channels = round_up(shape.residual_channels, PANEL)
         self._tensors = _packed(network, weights)
         self._gate_biases = torch.cat([_halves(layer.gates.bias, self._channels) for layer in network.layers])  # type: ignore[union-attr, arg-type]
         history = (shape.kernel - 1) * sum(shape.dilations)
@@ -77,9 +78,9 @@ class NativeSteps(Steps):
             layers=len(network.layers),
             kernel=shape.kernel,
             channels=self._channels,
-            skips=_padded(shape.skip_channels),
-            hidden=_padded(shape.output_channels),
-            padded_levels=_padded(shape.levels),
+            skips=round_up(shape.skip_channels, PANEL),
+            hidden=round_up(shape.output_channels, PANEL),
+            padded_levels=round_up(shape.levels, PANEL),
             levels=shape.levels,
             bfloat16=int(weights == "bfloat16"),
             **{name: tensor.data_ptr() for name, tensor in self._tensors.items()},
@@ -120,15 +121,11 @@ def native_library() -> ctypes.CDLL | None:
     return load_library(SOURCE)
 
 
-def _padded(width: int) -> int:
-    return -(-width // PANEL) * PANEL
-
-
 @torch.no_grad()
 def _packed(network: WaveNetNetwork, weights: Weights) -> dict[str, Tensor]:
     """Every number of the network in the order in which it is read."""
     shape = network.shape
-    channels, skips = _padded(shape.residual_channels), _padded(shape.skip_channels)
+    channels, skips = round_up(shape.residual_channels, PANEL), round_up(shape.skip_channels, PANEL)
     matrices, biases = [], []
     for layer in network.layers:
         gates = layer.gates.weight.float().unflatten(1, (shape.kernel, -1))  # type: ignore[union-attr]
@@ -139,8 +136,8 @@ def _packed(network: WaveNetNetwork, weights: Weights) -> dict[str, Tensor]:
         residual, skip = layer.out.bias.float().split([shape.residual_channels, shape.skip_channels])  # type: ignore[union-attr]
         biases += [_grown(residual, channels), _grown(skip, skips)]
     for last, inputs, outputs in (
-        (network.hidden, skips, _padded(shape.output_channels)),
-        (network.levels, _padded(shape.output_channels), _padded(shape.levels)),
+        (network.hidden, skips, round_up(shape.output_channels, PANEL)),
+        (network.levels, round_up(shape.output_channels, PANEL), round_up(shape.levels, PANEL)),
     ):
         matrices.append(_panels(_grown(last.weight.float(), outputs), weights, inputs))
         biases.append(_grown(last.bias.float(), outputs))
