@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from s2s_tts.interfaces import Prediction, Spectrogram
-from s2s_tts.metrics import alignment_measures, mel_cepstral_distortion, stops_right
+from s2s_tts.metrics import _warped_mean, alignment_measures, mel_cepstral_distortion, stops_right
 
 
 def prediction(stops, lengths):
@@ -51,3 +52,23 @@ def test_distortion_by_hand_and_over_time_warping():
     assert straight == pytest.approx(expected, rel=1e-4)
     assert mel_cepstral_distortion(true.repeat_interleave(2, 0), true) == pytest.approx(0.0, abs=1e-6)
     assert mel_cepstral_distortion(true + 5.0, true) == pytest.approx(0.0, abs=1e-4)  # louder only
+
+
+def warped_mean_by_cells(distance):
+    """One cell after the other; of paths that cost the same, first the one over the corner, then that from above."""
+    rows, columns = distance.shape
+    total, count = np.full((rows + 1, columns + 1), np.inf), np.zeros((rows + 1, columns + 1))
+    total[0, 0] = 0.0
+    for i in range(1, rows + 1):
+        for j in range(1, columns + 1):
+            best = min(((i - 1, j - 1), (i - 1, j), (i, j - 1)), key=lambda place: total[place])
+            total[i, j] = total[best] + distance[i - 1, j - 1]
+            count[i, j] = count[best] + 1
+    return float(total[rows, columns] / count[rows, columns])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (2, 9), (9, 2), (20, 20), (31, 17), (17, 31)])
+def test_warping_finds_the_path_that_a_walk_over_all_cells_finds(shape):
+    rng = np.random.default_rng(sum(shape))
+    for distance in (rng.random(shape), rng.integers(0, 3, shape).astype(float)):  # the second has many ties
+        assert _warped_mean(distance) == warped_mean_by_cells(distance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -79,12 +80,26 @@ def _cepstra(mel: Tensor) -> Tensor:
 def _warped_mean(distance: np.ndarray) -> float:
     """The mean of the entries along the path from corner to corner with the smallest sum."""
     rows, columns = distance.shape
-    total = np.full((rows + 1, columns + 1), np.inf)
-    count = np.zeros((rows + 1, columns + 1))
-    total[0, 0] = 0.0
-    for i in range(1, rows + 1):
-        for j in range(1, columns + 1):
-            best = min(((i - 1, j - 1), (i - 1, j), (i, j - 1)), key=lambda place: total[place])
-            total[i, j] = total[best] + distance[i - 1, j - 1]
-            count[i, j] = count[best] + 1
-    return float(total[rows, columns] / count[rows, columns])
+    # Paths of one anti-diagonal come from the two before it, so that each is made at once. Sums and lengths of paths
+    # are by row, ``distance`` beginning with row and column 1; there is one path before it, and none beside it.
+    earlier, previous = _Paths.none(rows + 1), _Paths.none(rows + 1)
+    earlier.sums[0] = 0.0
+    for diagonal in range(2, rows + columns + 1):
+        row = np.arange(max(1, diagonal - columns), min(rows, diagonal - 1) + 1)
+        sums = np.stack((earlier.sums[row - 1], previous.sums[row - 1], previous.sums[row]))
+        lengths = np.stack((earlier.lengths[row - 1], previous.lengths[row - 1], previous.lengths[row]))
+        best = sums.argmin(0), np.arange(len(row))
+        paths = _Paths.none(rows + 1)
+        paths.sums[row] = sums[best] + distance[row - 1, diagonal - row - 1]
+        paths.lengths[row] = lengths[best] + 1
+        earlier, previous = previous, paths
+    return float(previous.sums[rows] / previous.lengths[rows])
+
+
+class _Paths(NamedTuple):
+    sums: np.ndarray
+    lengths: np.ndarray
+
+    @classmethod
+    def none(cls, count: int) -> _Paths:
+        return cls(np.full(count, np.inf), np.zeros(count))
