@@ -69,24 +69,22 @@ def test_says_what_it_is_on_one_page(path):
     assert len(lines) < LINES, f"{len(lines)} lines: a config has fewer than {LINES}"
 
 
+def test_a_recipe_is_listed_by_one_task():
+    tasks = {label(path): [task.name for task in tasks_of(path)] for path in RECIPES}
+    assert {name: found for name, found in tasks.items() if len(found) != 1} == {}
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=label)
 def test_recipe_parses_and_builds(path):
     from s2s_core.checkpoint import build_task
 
-    errors = []
-    for task in tasks_of(path):
-        try:
-            config = parse(task, path)
-        except Exception as error:  # of a package's several tasks, a recipe belongs to one
-            errors.append(error)
-            continue
-        with torch.device("meta"):
-            model = build_task(config["model"].as_dict(), label(path))
-        model.setup("fit")
-        assert sum(parameter.numel() for parameter in model.parameters()) > 0
-        assert model.describe()["class_path"] == config["model"]["class_path"]
-        return
-    raise AssertionError(f"no task takes {label(path)}") from (errors[0] if errors else None)
+    (task,) = tasks_of(path)
+    config = parse(task, path)
+    with torch.device("meta"):
+        model = build_task(config["model"].as_dict(), label(path))
+    model.setup("fit")
+    assert sum(parameter.numel() for parameter in model.parameters()) > 0
+    assert model.describe()["class_path"] == config["model"]["class_path"]
 
 
 def test_overlays_stack_on_every_task(tmp_path):

@@ -8,6 +8,7 @@ from s2s_core.cli.tasks import Command, TaskInfo
 TASK = TaskInfo(
     name="tts",
     package="s2s_tts",
+    configs="tts",
     summary="Speech synthesis: text to recordings",
     model="s2s_tts.task:TextToSpeech",
     data="s2s_tts.data:SpeechSynthesisData",
