@@ -11,12 +11,16 @@ import torch
 from s2s_asr.cli.test import main as measure
 from s2s_asr.cli.transcribe import main as transcribe
 from s2s_asr.cli.tune_lm import main as tune_lm
+from s2s_asr.decoders.asg import AsgDecoder
 from s2s_asr.decoders.ctc import CtcDecoder
 from s2s_asr.encoders.tdnn import TdnnBlock, TdnnEncoder
 from s2s_asr.losses.ctc import CtcLoss
+from s2s_asr.search.rescoring import Rescorer
+from s2s_asr.search.settings import SearchSettings
 from s2s_asr.task import SpeechToText
+from s2s_asr.transcribe import Transcriber
 from s2s_core.audio.features import LogMel
-from s2s_core.checkpoint import SECTION, section_of
+from s2s_core.checkpoint import SECTION, load_task, section_of
 from s2s_core.errors import UserError
 from s2s_core.text.tokenizers import CharTokenizer
 
@@ -135,6 +139,37 @@ def test_test_measures_with_a_search(folder, capsys, tmp_path):
     status, out, _ = run(measure, capsys, "--help")
     assert status == 0
     assert "--beam-width" in out
+
+
+def test_test_rescores_on_the_device_of_the_model(folder, monkeypatch):
+    devices = []
+
+    def evaluate(verb, task, argv, prepare):
+        prepare(load_task(folder / "model.ckpt", "asr"), torch.device("cuda:1"))
+        return 0
+
+    def load(path, device):
+        devices.append(device)
+        return Rescorer(None)
+
+    monkeypatch.setattr("s2s_asr.cli.test.evaluate", evaluate)
+    monkeypatch.setattr(Rescorer, "load", load)
+    assert measure(["--rescore", "lm.ckpt", "--jobs", "1"]) == 0
+    assert devices == ["cuda:1"]
+
+
+def test_every_verb_that_searches_refuses_another_decoder_alike(folder, monkeypatch):
+    task = load_task(folder / "model.ckpt", "asr")
+    transcriber = Transcriber(task)
+    transcriber.decoder = task.decoder = AsgDecoder(24, 3)
+    message = "only a CTC model can be searched so, this one has a AsgDecoder"
+    with pytest.raises(UserError, match=message):
+        Transcriber(task, search=SearchSettings())
+    with pytest.raises(UserError, match=message):
+        next(transcriber.log_probs_each([torch.zeros(8000)]))
+    monkeypatch.setattr(Transcriber, "load", lambda *arguments: transcriber)
+    with pytest.raises(UserError, match=message):
+        tune_lm(["--checkpoint", "m.ckpt", "--lm", str(folder / "model.arpa"), str(folder / "data.csv")])
 
 
 def prepared(folder, tmp_path):

@@ -52,6 +52,17 @@ def test_what_cannot_be_read_is_named(read, tmp_path):
         read(tmp_path / "empty")
 
 
+@pytest.mark.parametrize("read", [unigram_words, ArpaScorer.load])
+@pytest.mark.parametrize("harm", ["cut off", "scrambled"])
+def test_a_broken_archive_is_named(read, harm, tmp_path):
+    path = tmp_path / "broken.arpa.gz"
+    words = "".join(f"-{number / 7:.5f}\tword{number}\n" for number in range(1000))
+    whole = gzip.compress(f"\\data\\\nngram 1=1000\n\n\\1-grams:\n{words}\n\\end\\\n".encode())
+    path.write_bytes(whole[:100] if harm == "cut off" else whole[:10] + b"\xff" * 50 + whole[60:])
+    with pytest.raises(UserError, match=r"broken\.arpa\.gz: "):
+        read(path)
+
+
 def test_the_model_of_an4_is_read():
     path: Path = shared_data("lm", "arpa", "an4_full.trigram.lm")
     words = unigram_words(path)

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from s2s_asr.audio_input import Recording, Waveform, from_waveform, open_recording
 from s2s_asr.chunks import Chunk, ChunkPlan, plan_chunks, samples_per_frame
-from s2s_asr.decoders.ctc import CtcDecoder
+from s2s_asr.decoders.ctc import expect_ctc
 from s2s_asr.interfaces import Decoder, TokenSpan
 from s2s_asr.search.hypotheses import Hypothesis
 from s2s_asr.search.searcher import Searcher
@@ -95,9 +95,7 @@ class Transcriber:
         self.device = next(task.encoder.parameters()).device
         self.sample_rate_hz = task.features.sample_rate_hz
         self.frame_samples = samples_per_frame(self._frames_of, self.sample_rate_hz)
-        if search is not None and not isinstance(task.decoder, CtcDecoder):
-            raise UserError(f"only a CTC model can be searched so, this one has a {type(task.decoder).__name__}")
-        self.searcher = None if search is None else Searcher(search, task.tokenizer, jobs, str(self.device))
+        self.searcher = None if search is None else Searcher.of(task, search, jobs, self.device)
 
     @classmethod
     def load(
@@ -193,12 +191,16 @@ class Transcriber:
 
         Args:
             sources, progress: see `transcribe_each`.
+
+        Raises:
+            UserError: if the decoder is none of CTC.
         """
+        labels = expect_ctc(self.decoder, "be searched so").vocab_size + 1
         plan = plan_chunks(self.frame_samples, self.sample_rate_hz, CHUNK_S, OVERLAP_S)
         jobs = (replace(self._open(index, source), frames=Frames()) for index, source in enumerate(sources))
         for job in self._finished(jobs, plan, BATCH_S, progress):
             assert isinstance(job.frames, Frames)
-            yield job.error if job.error is not None else job.frames.all(self.task.decoder.vocab_size + 1)
+            yield job.error if job.error is not None else job.frames.all(labels)
 
     def _finished(
         self,

@@ -10,9 +10,10 @@ from s2s_asr.cli.search_options import add_search_options, search_settings
 from s2s_core.cli.arguments import VerbParser
 from s2s_core.cli.tasks import find_task
 from s2s_core.cli.verbs import evaluate
-from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
+    import torch
+
     from s2s_asr.task import SpeechToText
 
 
@@ -24,15 +25,12 @@ def main(argv: Sequence[str]) -> int:
     settings = search_settings(options)
     with ExitStack() as stack:
 
-        def prepare(model: SpeechToText) -> None:
+        def prepare(model: SpeechToText, device: torch.device) -> None:
             if settings is None:
                 return
-            from s2s_asr.decoders.ctc import CtcDecoder
             from s2s_asr.search.searcher import Searcher
 
-            if not isinstance(model.decoder, CtcDecoder):
-                raise UserError(f"only a CTC model can be searched so, this one has a {type(model.decoder).__name__}")
-            model.searcher = stack.enter_context(Searcher(settings, model.tokenizer, options.jobs))
+            model.searcher = stack.enter_context(Searcher.of(model, settings, options.jobs, device))
 
         status = evaluate("test", find_task("asr"), rest, prepare)
     if {"-h", "--help"} & set(rest) or not argv:

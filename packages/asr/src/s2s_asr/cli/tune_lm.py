@@ -45,17 +45,14 @@ def main(argv: Sequence[str]) -> int:
     if settings.rescore is None:
         options.rescore_weight = [0.0]
     from s2s_asr.cli.options import device_of
-    from s2s_asr.decoders.ctc import CtcDecoder
     from s2s_asr.search.searcher import Searcher
     from s2s_asr.search.tuning import tune
     from s2s_asr.transcribe import Transcriber
 
     transcriber = Transcriber.load(options.checkpoint, device_of(options.device))
-    if not isinstance(transcriber.task.decoder, CtcDecoder):
-        raise UserError("tune-lm: only a CTC model's search can be tuned")
     frames, references = _frames(transcriber, options)
     searches = len(options.alpha) * len(options.beta) * len(frames)
-    with Searcher(settings, transcriber.task.tokenizer, options.jobs, str(transcriber.device)) as searcher:
+    with Searcher.of(transcriber.task, settings, options.jobs, transcriber.device) as searcher:
         progress = _Progress(searches)
         trials = tune(searcher, frames, references, options.alpha, options.beta, options.rescore_weight, progress.done)
         progress.close()

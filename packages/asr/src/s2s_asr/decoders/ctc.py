@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from s2s_asr.interfaces import FrameDecoder, TokenSpan
+from s2s_core.errors import UserError
 from s2s_core.nn.mask import length_mask
 
 __all__ = ["CtcDecoder", "TokenSpan"]
@@ -76,3 +77,18 @@ class CtcDecoder(FrameDecoder):
         starts[:, 1:] &= changed
         ends[:, :-1] &= changed | ~real[:, 1:]
         return starts, ends
+
+
+def expect_ctc(decoder: object, verb: str) -> CtcDecoder:
+    """The decoder, for what only a CTC model can do.
+
+    Args:
+        decoder: a model's.
+        verb: what it is to do, for the message.
+
+    Raises:
+        UserError: if it is another.
+    """
+    if not isinstance(decoder, CtcDecoder):
+        raise UserError(f"only a CTC model can {verb}, this one has a {type(decoder).__name__}")
+    return decoder

@@ -10,9 +10,12 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
+from s2s_asr.decoders.ctc import expect_ctc
 from s2s_asr.search.hypotheses import Hypothesis
 from s2s_asr.search.labels import Labels, same_case, spellings, words_of_model
 from s2s_asr.search.pyctc import RawFound
@@ -24,6 +27,9 @@ from s2s_asr.search.workers import Inline, LibrarySearch, Processes, Threads, We
 from s2s_core.decoding.arpa_text import is_plain, unigram_words, write_plain
 from s2s_core.errors import UserError
 from s2s_core.text.tokenizers import Tokenizer
+
+if TYPE_CHECKING:
+    from s2s_asr.task import SpeechToText
 
 OUTSTANDING = 8
 """Utterances a worker that may wait for their search, or with it done for whoever takes the result."""
@@ -71,6 +77,21 @@ class Searcher:
         self._rescorer = None if settings.rescore is None else Rescorer.load(settings.rescore, device)
         self._tensors: TensorSearch | None = None
         self._workers = self._start(jobs)
+
+    @classmethod
+    def of(cls, task: SpeechToText, settings: SearchSettings, jobs: int, device: torch.device) -> Searcher:
+        """The searcher of a task's texts.
+
+        Args:
+            task: whose decoder must be CTC's.
+            settings, jobs: see above.
+            device: of the task, and so of the rescoring model.
+
+        Raises:
+            UserError: as above, or if the decoder is another.
+        """
+        expect_ctc(task.decoder, "be searched so")
+        return cls(settings, task.tokenizer, jobs, str(device))
 
     def _start(self, jobs: int) -> Workers:
         settings, labels = self.settings, Labels(self.tokenizer.word_parts())

@@ -104,15 +104,15 @@ def bench(task: TaskInfo, argv: list[str]) -> int:
     return main(task, argv)
 
 
-def evaluate(verb: str, task: TaskInfo, argv: list[str], prepare: Callable[[Any], None] | None = None) -> int:
-    """Measure a checkpoint; ``verb`` is ``validate`` or ``test``, and ``prepare`` is shown the model before."""
+def evaluate(verb: str, task: TaskInfo, argv: list[str], prepare: Callable[[Any, Any], None] | None = None) -> int:
+    """Measure a checkpoint; ``verb`` is ``validate`` or ``test``, ``prepare`` is shown model and device before."""
     if _helped(verb, task, argv):
         return 0
     from s2s_core.cli.runs import evaluation
 
     with evaluation(task, argv) as (cli, checkpoint):
         if prepare is not None:
-            prepare(cli.model)
+            prepare(cli.model, cli.trainer.strategy.root_device)
         run = getattr(cli.trainer, verb)
         results: list[dict[str, Any]] = run(
             cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False
