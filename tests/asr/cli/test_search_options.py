@@ -1,6 +1,8 @@
 """The verbs that search, as a user types them, with an untrained model of real parts."""
 
 import json
+import os
+from argparse import ArgumentParser
 from functools import partial
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import soundfile
 import torch
 
+from s2s_asr.cli.search_options import add_search_options
 from s2s_asr.cli.test import main as measure
 from s2s_asr.cli.transcribe import main as transcribe
 from s2s_asr.cli.tune_lm import main as tune_lm
@@ -202,3 +205,11 @@ def test_tuning_needs_something_to_tune_and_transcripts(folder):
         tune_lm([*common, "--lm", str(folder / "model.arpa"), str(folder / "0.wav")])
     with pytest.raises(UserError, match="expected FROM:TO:STEP"):
         tune_lm([*common, "--lm", str(folder / "model.arpa"), "--alpha", "0:1:0", str(folder / "0.wav")])
+
+
+def test_options_are_there_on_systems_without_affinity(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    parser = ArgumentParser()
+    add_search_options(parser)
+    assert parser.parse_args([]).jobs == 7

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from s2s_asr.search.settings import DECODERS, SearchSettings, load_settings
+from s2s_core.cores import usable_cores
 
 
 def add_search_options(parser: argparse.ArgumentParser, weights: bool = True) -> None:
@@ -33,7 +33,7 @@ def add_search_options(parser: argparse.ArgumentParser, weights: bool = True) ->
     add("--hotword-weight", type=float, metavar="X", help="how much (10)")
     add("--rescore", metavar="FILE", help="checkpoint of a language model, or ARPA: ranks the n-best anew")
     add("--rescore-nbest", type=int, metavar="N", help="hypotheses that are rescored (50)")
-    add("--jobs", type=_count, default=len(os.sched_getaffinity(0)), metavar="N", help="at a time (default: cores)")
+    add("--jobs", type=_count, default=usable_cores(), metavar="N", help="at a time (default: cores)")
     if weights:
         add("--alpha", type=float, metavar="X", help="weight of the n-gram model (0.5)")
         add("--beta", type=float, metavar="X", help="bonus for each word (1)")

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from s2s_core import __version__
+from s2s_core.cores import usable_cores
 
 MACHINE = "machine.json"
 PACKAGES = ("torch", "lightning", "torchaudio", "torchvision", "lhotse", "deepspeed", "numpy")
@@ -31,7 +32,7 @@ def describe_machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": usable_cores(),
         "threads": torch.get_num_threads(),
         "memory_gb": _memory_gb(),
         "devices": [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())],
