@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import os
 import re
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from s2s_core.decoding.arpa_text import DATA, UNIGRAMS, after_mark, open_text
 from s2s_core.decoding.state import DecodingState
 from s2s_core.errors import UserError
 
@@ -81,13 +81,8 @@ class ArpaScorer:
             UserError: if the file cannot be read, or is not what its header says; names the line.
         """
         file = Path(path)
-        try:
-            with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as f:
-                return _Reader(f, str(file)).read()
-        except OSError as error:
-            raise UserError(f"{file}: {error.strerror or error}") from None
-        except UnicodeDecodeError:
-            raise UserError(f"{file}: not UTF-8") from None
+        with open_text(file) as lines:
+            return _Reader(lines, file).read()
 
     def encode(self, text: str) -> list[int]:
         return [self._ids.get(word, self.unk_id) for word in text.split()]
@@ -150,7 +145,7 @@ class ArpaScorer:
 
 
 class _Reader:
-    def __init__(self, file: IO[str], name: str) -> None:
+    def __init__(self, file: IO[str], name: Path) -> None:
         self._lines: Iterator[tuple[int, str]] = enumerate((line.strip() for line in file), start=1)
         self._name = name
 
@@ -168,15 +163,14 @@ class _Reader:
         return UserError(f"{self._name}:{number}: {what}")
 
     def _header(self) -> list[int]:
-        if not any(line == "\\data\\" for _, line in self._lines):
-            raise UserError(f"{self._name}: no \\data\\ in the file: not an ARPA model")
+        after_mark((line for _, line in self._lines), DATA, self._name)
         counts: list[int] = []
         number = 0
         for number, line in self._lines:
             found = _COUNT.match(line)
             if found and int(found[1]) == len(counts) + 1:
                 counts.append(int(found[2]))
-            elif line == "\\1-grams:" and counts:
+            elif line == UNIGRAMS and counts:
                 return counts
             elif line:
                 raise self._fail(number, f"expected 'ngram {len(counts) + 1}=COUNT', got {line!r}")

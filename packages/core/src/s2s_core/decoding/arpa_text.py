@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import mmap
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,10 +26,20 @@ def open_text(path: Path) -> Iterator[TextIO]:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as binary:
             yield io.TextIOWrapper(binary, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: not UTF-8") from None
+    except (OSError, EOFError, zlib.error) as error:  # the last two: an archive that is cut off, or damaged
+        raise UserError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def after_mark(lines: Iterator[str], mark: str, path: Path) -> None:
+    """Go on to the line behind the first that is ``mark``.
+
+    Raises:
+        UserError: if none is.
+    """
+    if not any(line.strip() == mark for line in lines):
+        raise UserError(f"{path}: no {mark} in the file: not an ARPA model")
 
 
 def unigram_words(path: Path) -> list[str]:
@@ -39,13 +50,10 @@ def unigram_words(path: Path) -> list[str]:
     """
     words = []
     with open_text(path) as file:
-        lines = (line.strip() for line in file)
-        if not any(line == DATA for line in lines):
-            raise UserError(f"{path}: no {DATA} in the file: not an ARPA model")
-        if not any(line == UNIGRAMS for line in lines):
-            raise UserError(f"{path}: no {UNIGRAMS} in the file: not an ARPA model")
-        for line in lines:
-            if line.startswith("\\"):
+        after_mark(file, DATA, path)
+        after_mark(file, UNIGRAMS, path)
+        for line in file:
+            if line.lstrip().startswith("\\"):
                 break
             fields = line.split()
             if len(fields) > 1:
@@ -95,8 +103,7 @@ def write_plain(path: Path, target: Path, rewrite: Callable[[str], str] | None =
         UserError: if the file is no ARPA model.
     """
     with open_text(path) as file, target.open("w", encoding="utf-8") as out:
-        if not any(line.strip() == DATA for line in file):
-            raise UserError(f"{path}: no {DATA} in the file: not an ARPA model")
+        after_mark(file, DATA, path)
         out.write(f"{DATA}\n")
         order = 0
         for line in file:
