@@ -186,6 +186,8 @@ def test_wrong_arguments_are_named():
         AttentionDecoder(4, 3, search=AttentionSearch(ctc_weight=0.3))
     with pytest.raises(ValueError, match="ctc_weight"):
         AttentionSearch(ctc_weight=1.5)
+    with pytest.raises(ValueError, match=r"coverage_penalty is 0\.2, but with a ctc_weight of 1 nothing attends"):
+        AttentionSearch(ctc_weight=1.0, coverage_penalty=0.2)
     with pytest.raises(ValueError, match="labels_per_frame"):
         AttentionSearch(labels_per_frame=0.0)
     with pytest.raises(ValueError, match="weight"):

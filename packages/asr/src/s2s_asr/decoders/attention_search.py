@@ -60,6 +60,8 @@ class AttentionSearch(Part):
     ) -> None:
         if not 0 <= ctc_weight <= 1:
             raise ValueError(f"ctc_weight must be 0 to 1, got {ctc_weight}")
+        if ctc_weight == 1 and coverage_penalty:
+            raise ValueError(f"coverage_penalty is {coverage_penalty}, but with a ctc_weight of 1 nothing attends")
         if not labels_per_frame > 0:
             raise ValueError(f"labels_per_frame must be positive, got {labels_per_frame}")
         self.ctc_weight = ctc_weight
