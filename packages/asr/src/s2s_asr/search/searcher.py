@@ -140,13 +140,15 @@ class Searcher:
         return one
 
     def search_batch(self, log_probs: Tensor, lengths: Tensor) -> list[list[Hypothesis]]:
-        """Search ``(batch, time, labels + 1)`` with true lengths, on its device where our own search does it."""
+        """Search ``(batch, time, labels + 1)`` with true lengths, on its device where our own search does it; returns
+        what `hypotheses` does, without times."""
         if self._tensors is not None and log_probs.device.type != "cpu":
             found = self._tensors.search_batch(log_probs, lengths)
-            rows = zip(found, log_probs.float().cpu(), lengths.tolist(), strict=True)
-            return [self.hypotheses(raw, row[:length]) for raw, row, length in rows]
-        submitted = [self.submit(row[:length]) for row, length in zip(log_probs, lengths.tolist(), strict=True)]
-        return [one.hypotheses for one in submitted]
+        else:
+            rows = zip(log_probs.detach().float().cpu(), lengths.tolist(), strict=True)
+            futures = [self._workers.submit(row[:length]) for row, length in rows]
+            found = [_result(future) for future in futures]
+        return [[one for one, _ in self._ranked(raw)] for raw in found]
 
     def each(self, utterances: Iterable[tuple[Tensor, Weights]]) -> Iterator[list[Hypothesis]]:
         """Search utterances with weights of their own; yields all that was found, unranked and without times."""
@@ -160,8 +162,10 @@ class Searcher:
 
     def hypotheses(self, raw: Sequence[RawFound], log_probs: Tensor) -> list[Hypothesis]:
         """A search's results as the user sees them: rescored, ranked, different in text, with times."""
-        scored = sorted(self._scored(raw), key=lambda row: -row[0].score)[: self.settings.nbest]
-        return [replace(one, spans=align_tokens(log_probs, ids) or []) for one, ids in scored]
+        return [replace(one, spans=align_tokens(log_probs, ids) or []) for one, ids in self._ranked(raw)]
+
+    def _ranked(self, raw: Sequence[RawFound]) -> list[tuple[Hypothesis, list[int]]]:
+        return sorted(self._scored(raw), key=lambda row: -row[0].score)[: self.settings.nbest]
 
     def _scored(self, raw: Sequence[RawFound]) -> list[tuple[Hypothesis, list[int]]]:
         rows: dict[str, tuple[Hypothesis, list[int]]] = {}
