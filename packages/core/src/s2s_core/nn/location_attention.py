@@ -65,7 +65,7 @@ class LocationAttention(nn.Module):
         return linear(values, self.memory_weight, self.bias)
 
     def location_kernel(self) -> Tensor:
-        """Convolution and projection in one: ``(size, 2, kernel)``."""
+        """Convolution and projection in one, for compiled kernels: ``(size, 2, kernel)``."""
         return torch.einsum("sf,fck->sck", self.location_weight, self.location_conv)
 
     def start(self, values: Tensor) -> Attended:
@@ -91,8 +91,9 @@ class LocationAttention(nn.Module):
         Returns:
             contexts ``(rows, memory_size)``, and where was looked.
         """
-        kernel = self.location_kernel()
-        location = F.conv1d(torch.stack(before, 1), kernel.to(before.weights), padding=kernel.shape[2] // 2).mT
+        conv, both = self.location_conv.to(before.weights), torch.stack(before, 1)
+        features = F.conv1d(both, conv, padding=conv.shape[2] // 2).mT  # one after the other: fewer filters than sizes
+        location = linear(features, self.location_weight.to(before.weights), None)
         inner = torch.tanh(linear(query, self.query_weight, None)[:, None] + keys + location)
         scores = wide(inner @ self.score_weight.to(inner.dtype)).masked_fill(~mask, float("-inf"))
         weights = scores.softmax(-1)
