@@ -143,13 +143,13 @@ class AttentionDecoder(Decoder):
             return embedded
         return embedded + self.positions(places.clamp(max=self.positions.num_embeddings - 1))
 
-    def start(self, seen: Listened) -> AttentionState:
-        """The state before the first label."""
+    def start(self, seen: Listened, tells: bool = True) -> AttentionState:
+        """The state before the first label; ``tells`` a search where the decoder looks, or not."""
         batch = len(seen.values)
         context = seen.values.new_zeros(batch, self.in_features)
         place = torch.zeros(batch, dtype=torch.int64, device=context.device)
         layers = self.layers.initial_state(batch, context)
-        return AttentionState(seen, layers, context, self.attention.start(seen.values), place)
+        return AttentionState(seen, layers, context, self.attention.start(seen.values), place, tells)
 
     def step(self, tokens: Tensor, state: DecodingState) -> tuple[Tensor, AttentionState]:
         """Take one more label a row, ``(rows,)``, the end the first; returns logits ``(rows, vocab_size + 1)``."""
@@ -161,7 +161,7 @@ class AttentionDecoder(Decoder):
         hidden = hidden.to(seen.values.dtype)
         context, before = self.attention.step(hidden, seen.keys, seen.values, seen.mask, state.before)
         logits = self.output(torch.cat((hidden, context), dim=1))
-        return logits, AttentionState(seen, layers, context, before, state.place + 1)
+        return logits, replace(state, layers=layers, context=context, before=before, place=state.place + 1)
 
     def recognise(self, seen: Listened, lengths: Tensor) -> list[list[int]]:
         return self.search.texts(self, seen, lengths)
@@ -201,21 +201,31 @@ class AttentionState(DecodingState):
     before: Attended
     place: Tensor
     """``(rows,)``: how many labels were taken."""
+    tells: bool = True
+    """Whether a search is handed the weights; it keeps those of every step."""
 
     @property
-    def attention(self) -> Tensor:  # type: ignore[override]
-        return self.before.weights
+    def attention(self) -> Tensor | None:  # type: ignore[override]
+        return self.before.weights if self.tells else None
 
     def expand(self, width: int) -> AttentionState:
-        return self._changed(lambda part: part.repeat_interleave(width, dim=0))
+        def repeated(part: Tensor) -> Tensor:
+            return part.repeat_interleave(width, dim=0)
+
+        return self._changed(Listened(*map(repeated, self.seen)), repeated)
 
     def select(self, rows: Tensor) -> AttentionState:
-        return self._changed(lambda part: part.index_select(0, rows))
+        def chosen(part: Tensor) -> Tensor:
+            return part.index_select(0, rows)
 
-    def _changed(self, change: Callable[[Tensor], Tensor]) -> AttentionState:
+        # as many as before: no sentence has left, and the rows of one hear the same
+        seen = self.seen if len(rows) == len(self.place) else Listened(*map(chosen, self.seen))
+        return self._changed(seen, chosen)
+
+    def _changed(self, seen: Listened, change: Callable[[Tensor], Tensor]) -> AttentionState:
         return replace(
             self,
-            seen=Listened(*map(change, self.seen)),
+            seen=seen,
             layers=[tuple(change(part) for part in layer) for layer in self.layers],
             context=change(self.context),
             before=Attended(*map(change, self.before)),

@@ -117,7 +117,7 @@ class AttentionSearch(Part):
             ctc_logits: ``(batch, time, labels + 1)``, blank last; needed if CTC has weight.
         """
         steppers: list[Stepper] = [_LogProbs(decoder)]
-        states: list[DecodingState] = [decoder.start(seen)]
+        states: list[DecodingState] = [decoder.start(seen, tells=self.beam.coverage_penalty != 0)]
         weights = [1.0 - self.ctc_weight]
         if self.ctc_weight:
             assert ctc_logits is not None

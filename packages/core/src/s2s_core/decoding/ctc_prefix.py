@@ -38,7 +38,9 @@ class CtcPrefixState(DecodingState):
         return self.select(torch.arange(len(self.last), device=self.last.device).repeat_interleave(width))
 
     def select(self, rows: Tensor) -> CtcPrefixState:
-        fields = ("log_probs", "sums", "lengths", "last", "by_label", "by_blank", "prefix")
+        fields = ["last", "by_label", "by_blank", "prefix"]
+        if len(rows) != len(self.last):  # else no sentence has left, and the rows of one have the same frames
+            fields += ["log_probs", "sums", "lengths"]
         return replace(self, **{name: getattr(self, name).index_select(0, rows) for name in fields})
 
 
