@@ -6,8 +6,8 @@ import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2s_asr.decoders.ctc import TokenSpan
-from s2s_asr.words import Word, join_spans, words_of
+from s2s_asr.interfaces import TokenSpan
+from s2s_asr.words import Word, join_spans, runs, words_of
 from s2s_core.text.tokenizers import CharTokenizer, SentencePieceTokenizer
 
 CHARACTERS = CharTokenizer()
@@ -69,3 +69,9 @@ def test_tokens_that_differ_or_do_not_touch_are_not_joined():
     join_spans(spans, [TokenSpan(5, 10, 12, 0.9)])
     join_spans(spans, [])
     assert [span.token for span in spans] == [4, 5, 5]
+
+
+def test_runs_of_a_label_have_its_highest_probability():
+    found = runs([7, 7, 2, 7, 7, 7], [0.5, 0.25, 1.0, 0.125, 0.75, 0.25])
+    assert found == [TokenSpan(7, 0, 2, 0.5), TokenSpan(2, 2, 3, 1.0), TokenSpan(7, 3, 6, 0.75)]
+    assert runs([], []) == []

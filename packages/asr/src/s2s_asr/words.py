@@ -20,6 +20,19 @@ class Word(NamedTuple):
     """The lowest probability among its tokens, 0 to 1."""
 
 
+def runs(path: Sequence[int], chances: Sequence[float]) -> list[TokenSpan]:
+    """Frames that follow one another with one label, blank among them, as one span each.
+
+    Args:
+        path: the label of each frame.
+        chances: its probability there; a span has the highest.
+    """
+    spans: list[TokenSpan] = []
+    for frame, (label, chance) in enumerate(zip(path, chances, strict=True)):
+        join_spans(spans, [TokenSpan(label, frame, frame + 1, chance)])
+    return spans
+
+
 def join_spans(spans: list[TokenSpan], more: Sequence[TokenSpan]) -> None:
     """Append the spans of the frames that follow, in place; a token that crosses the border stays one token."""
     if spans and more and spans[-1].token == more[0].token and spans[-1].end == more[0].start:

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from s2s_asr.interfaces import FrameDecoder, TokenSpan
 from s2s_asr.replabel import unpack_repeats
+from s2s_asr.words import runs
+from s2s_core.nn.cells import wide
 from s2s_core.nn.mask import length_mask
 
 
@@ -76,24 +78,16 @@ class AsgDecoder(FrameDecoder):
 
         A probability is that of a label in its best frame, by the frame's scores alone.
         """
-        wide = logits if logits.dtype == torch.float64 else logits.float()
-        paths = best_paths(wide, self.transitions.to(wide), lengths).tolist()
-        chances = wide.softmax(-1).tolist()
-        return [
-            self._spans(path[:length], chance)
-            for path, chance, length in zip(paths, chances, lengths.tolist(), strict=True)
-        ]
+        wide_logits = wide(logits)
+        paths = best_paths(wide_logits, self.transitions.to(wide_logits), lengths)
+        chances = wide_logits.softmax(-1).gather(2, paths[..., None])[..., 0].tolist()
+        rows = zip(paths.tolist(), chances, lengths.tolist(), strict=True)
+        return [self._spans(path[:length], chance[:length]) for path, chance, length in rows]
 
-    def _spans(self, path: list[int], chances: list[list[float]]) -> list[TokenSpan]:
-        runs: list[TokenSpan] = []
-        for t, label in enumerate(path):
-            if runs and runs[-1].token == label:
-                last = runs.pop()
-                runs.append(TokenSpan(label, last.start, t + 1, max(last.probability, chances[t][label])))
-            else:
-                runs.append(TokenSpan(label, t, t + 1, chances[t][label]))
-        spelt = unpack_repeats([run.token for run in runs], self.vocab_size)
-        return [runs[place]._replace(token=token) for token, place in spelt]
+    def _spans(self, path: list[int], chances: list[float]) -> list[TokenSpan]:
+        found = runs(path, chances)
+        spelt = unpack_repeats([run.token for run in found], self.vocab_size)
+        return [found[place]._replace(token=token) for token, place in spelt]
 
 
 def best_paths(logits: Tensor, transitions: Tensor, lengths: Tensor) -> Tensor:
