@@ -70,16 +70,12 @@ def _intervals(words: list[Word], duration_s: float) -> list[tuple[float, float,
 
 def json_line(name: str, text: str, alignment: Alignment) -> str:
     """Everything known, as one object."""
-
-    def rows(words: list[Word]) -> list[dict[str, object]]:
-        return [{**word._asdict(), "confidence": round(word.confidence, 4)} for word in words]
-
     row = {
         "path": name,
         "text": text,
         "duration_s": alignment.duration_s,
         "log_probability": round(alignment.log_probability, 4),
-        "words": rows(alignment.words),
-        "labels": rows(alignment.labels),
+        "words": [word.row() for word in alignment.words],
+        "labels": [label.row() for label in alignment.labels],
     }
     return json.dumps(row, ensure_ascii=False)

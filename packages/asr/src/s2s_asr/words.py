@@ -19,6 +19,10 @@ class Word(NamedTuple):
     confidence: float
     """The lowest probability among its tokens, 0 to 1."""
 
+    def row(self) -> dict[str, object]:
+        """As an object of JSON."""
+        return {**self._asdict(), "confidence": round(self.confidence, 4)}
+
 
 def runs(path: Sequence[int], chances: Sequence[float]) -> list[TokenSpan]:
     """Frames that follow one another with one label, blank among them, as one span each.

@@ -129,6 +129,6 @@ def _json_line(result: StreamResult) -> str:
         "start_s": result.words[0].start_s,
         "end_s": result.words[-1].end_s,
         "heard_s": result.heard_s,
-        "words": [{**word._asdict(), "confidence": round(word.confidence, 4)} for word in result.words],
+        "words": [word.row() for word in result.words],
     }
     return json.dumps(row, ensure_ascii=False)

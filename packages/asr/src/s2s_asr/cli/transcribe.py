@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from s2s_asr.search.hypotheses import Hypothesis
     from s2s_asr.sources import NamedSource
     from s2s_asr.transcribe import Transcriber, Transcript
-    from s2s_asr.words import Word
 
 MOST_HEADERS = 2000
 
@@ -121,7 +120,7 @@ def _text_line(source: NamedSource, result: Transcript, only: bool) -> str:
 
 def _json_line(source: NamedSource, result: Transcript, only: bool) -> str:
     row: dict[str, object] = {"path": source.name, "text": result.text, "duration_s": result.duration_s}
-    row["words"] = _words_row(result.words)
+    row["words"] = [word.row() for word in result.words]
     if result.hypotheses:
         row["nbest"] = [_hypothesis_row(one) for one in result.hypotheses]
     if source.reference is not None:
@@ -129,16 +128,12 @@ def _json_line(source: NamedSource, result: Transcript, only: bool) -> str:
     return json.dumps(row, ensure_ascii=False)
 
 
-def _words_row(words: list[Word]) -> list[dict[str, object]]:
-    return [{**word._asdict(), "confidence": round(word.confidence, 4)} for word in words]
-
-
 def _hypothesis_row(one: Hypothesis) -> dict[str, object]:
     scores = {"score": one.score, "acoustic": one.acoustic, "lm": one.words_score}
     if one.rescore_weight:
         scores["rescoring"] = one.rescoring
     rounded = {name: round(value, 4) for name, value in scores.items()}
-    return {"text": one.text, **rounded, "words": _words_row(one.words)}
+    return {"text": one.text, **rounded, "words": [word.row() for word in one.words]}
 
 
 def _csv_line(source: NamedSource, result: Transcript, only: bool) -> str:
