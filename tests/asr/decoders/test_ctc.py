@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2s_asr.decoders.ctc import CtcDecoder, TokenSpan
+from s2s_asr.decoders.ctc import CtcDecoder
+from s2s_asr.interfaces import TokenSpan
 
 BLANK = 3
 

@@ -72,7 +72,7 @@ def test_alignment_is_the_best_of_all_paths():
 
     paths = [path for path in itertools.product(range(BLANK + 1), repeat=6) if collapsed(path) == tokens]
     best = max(paths, key=lambda path: sum(float(log_probs[t, label]) for t, label in enumerate(path)))
-    spans = align_tokens(log_probs, tokens)
+    spans = align_tokens(log_probs, tokens).spans
     rebuilt = [BLANK] * 6
     for span in spans:
         rebuilt[span.start : span.end] = [span.token] * (span.end - span.start)
@@ -80,7 +80,7 @@ def test_alignment_is_the_best_of_all_paths():
         assert span.probability == pytest.approx(float(peak))
     assert tuple(rebuilt) == best
     assert align_tokens(log_probs[:3], tokens) is None
-    assert align_tokens(log_probs, []) == []
+    assert align_tokens(log_probs, []).spans == []
 
 
 class Likes:

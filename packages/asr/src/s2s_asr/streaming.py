@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from s2s_asr.decoders.ctc import CtcDecoder, TokenSpan
+from s2s_asr.decoders.ctc import expect_ctc
 from s2s_asr.encoder_streams import window_of
+from s2s_asr.interfaces import TokenSpan
 from s2s_asr.words import Word, join_spans, words_of
 from s2s_core.audio.feature_stream import FeatureStream
 from s2s_core.audio.measures import Measures
@@ -93,9 +94,7 @@ class StreamingTranscriber:
         self._transcriber = transcriber
         self.options = options or StreamOptions()
         decoder, features = transcriber.task.decoder, transcriber.task.features
-        if not isinstance(decoder, CtcDecoder):
-            raise UserError(f"only a CTC model can stream, this one has a {type(decoder).__name__}")
-        self._decoder = decoder
+        self._decoder = expect_ctc(decoder, "stream")
         self._features = FeatureStream(features, transcriber.device, measures, self.options.warm_up_s)
         self._encoder = self._encoder_stream()
         self._chunk = max(1, round(self.options.chunk_s * transcriber.sample_rate_hz))
@@ -159,7 +158,7 @@ class StreamingTranscriber:
     def _advance(self, samples: Tensor, last: bool) -> list[StreamResult]:
         self._heard += len(samples)
         frames = self._features.push(samples, last)
-        with self._transcriber._autocast(self._transcriber.device.type):
+        with self._transcriber.autocast(self._transcriber.device.type):
             encodings = self._encoder.push(frames[None], last)
             count = encodings.size(1)
             lengths = torch.tensor([count], device=encodings.device)

@@ -56,6 +56,14 @@ class Transcript:
     """What a search found, the best first; empty without one."""
 
 
+class FrameScores(NamedTuple):
+    """What a CTC model makes of a recording."""
+
+    log_probs: Tensor
+    """``(time, labels + 1)``, natural, on the host."""
+    duration_s: float
+
+
 class Transcriber:
     """Turns recordings of any format, rate, channel count and length into text.
 
@@ -176,31 +184,34 @@ class Transcriber:
         """
         if isinstance(sources, str | Path):
             raise TypeError(f"sources: expected a list of recordings, got the one path '{sources}'")
-        if batch_seconds <= 0:
-            raise ValueError(f"batch_seconds must be positive, got {batch_seconds}")
         plan = plan_chunks(self.frame_samples, self.sample_rate_hz, chunk_s, overlap_s)
         jobs = (self._open(index, source) for index, source in enumerate(sources))
         for job in self._finished(jobs, plan, batch_seconds, progress):
             yield self._result(job)
 
     def log_probs_each(
-        self, sources: Iterable[Source], progress: Callable[[float], None] | None = None
-    ) -> Iterator[Tensor | UserError]:
-        """Yield the ``(time, labels + 1)`` that a CTC model makes of each source, natural and on the host, or the error
-        that names the source.
+        self,
+        sources: Iterable[Source],
+        batch_seconds: float = BATCH_S,
+        chunk_s: float | None = CHUNK_S,
+        overlap_s: float = OVERLAP_S,
+        progress: Callable[[float], None] | None = None,
+    ) -> Iterator[FrameScores | UserError]:
+        """Yield what a CTC model makes of the frames of each source, or the error that names the source.
 
         Args:
-            sources, progress: see `transcribe_each`.
+            sources, batch_seconds, chunk_s, overlap_s, progress: see `transcribe_each`.
 
         Raises:
             UserError: if the decoder is none of CTC.
         """
         labels = expect_ctc(self.decoder, "be searched so").vocab_size + 1
-        plan = plan_chunks(self.frame_samples, self.sample_rate_hz, CHUNK_S, OVERLAP_S)
+        plan = plan_chunks(self.frame_samples, self.sample_rate_hz, chunk_s, overlap_s)
         jobs = (replace(self._open(index, source), frames=Frames()) for index, source in enumerate(sources))
-        for job in self._finished(jobs, plan, BATCH_S, progress):
+        for job in self._finished(jobs, plan, batch_seconds, progress):
             assert isinstance(job.frames, Frames)
-            yield job.error if job.error is not None else job.frames.all(labels)
+            scores = FrameScores(job.frames.all(labels), job.samples / self.sample_rate_hz)
+            yield scores if job.error is None else job.error
 
     def _finished(
         self,
@@ -210,6 +221,8 @@ class Transcriber:
         progress: Callable[[float], None] | None,
     ) -> Iterator[_Job]:
         """Recognise jobs, those of like length together; yields them in their order."""
+        if batch_seconds <= 0:
+            raise ValueError(f"batch_seconds must be positive, got {batch_seconds}")
         for group in _groups(jobs, BATCHES_AHEAD * batch_seconds):
             longest_first = sorted(group, key=lambda job: -job.duration_s)
             pieces = (piece for job in longest_first for piece in self._pieces(job, plan))
@@ -287,7 +300,7 @@ class Transcriber:
         audio = pad_sequence([piece.chunk.audio for piece in batch], batch_first=True).to(device)
         measures = [piece.job.measures for piece in batch if piece.job.measures is not None]
         features, lengths = self.task.features(audio, lengths, Measures.stack(measures) if measures else None)
-        with self._autocast(device.type):
+        with self.autocast(device.type):
             encodings, lengths = self.task.encoder(features, lengths)
             seen = self.decoder(encodings, lengths)
             kept = [slice(p.chunk.keep_from, p.chunk.keep_to) for p in batch]
@@ -300,7 +313,8 @@ class Transcriber:
             start = piece.chunk.first_frame + piece.chunk.keep_from
             join_spans(piece.job.spans, [s._replace(start=s.start + start, end=s.end + start) for s in row])
 
-    def _autocast(self, device_type: str) -> AbstractContextManager[object]:
+    def autocast(self, device_type: str) -> AbstractContextManager[object]:
+        """In which encoder and decoder run."""
         return nullcontext() if self.precision == "32-true" else torch.autocast(device_type, dtype=torch.bfloat16)
 
     def _result(self, job: _Job) -> Transcript | UserError:

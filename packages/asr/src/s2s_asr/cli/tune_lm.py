@@ -132,7 +132,7 @@ def _recognised(transcriber: Transcriber, sources: list[NamedSource]) -> list[Te
     for result in transcriber.log_probs_each([source.audio for source in sources]):
         if isinstance(result, UserError):
             raise result
-        frames.append(result)
+        frames.append(result.log_probs)
     return frames
 
 

@@ -9,8 +9,6 @@ from s2s_asr.interfaces import FrameDecoder, TokenSpan
 from s2s_core.errors import UserError
 from s2s_core.nn.mask import length_mask
 
-__all__ = ["CtcDecoder", "TokenSpan"]
-
 
 class CtcDecoder(FrameDecoder):
     """Scores the tokenizer's labels and blank, which is last, from each encoding alone.

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from s2s_asr.decoders.ctc import TokenSpan
+from s2s_asr.interfaces import TokenSpan
 from s2s_asr.words import Word
 
 

@@ -162,7 +162,8 @@ class Searcher:
 
     def hypotheses(self, raw: Sequence[RawFound], log_probs: Tensor) -> list[Hypothesis]:
         """A search's results as the user sees them: rescored, ranked, different in text, with times."""
-        return [replace(one, spans=align_tokens(log_probs, ids) or []) for one, ids in self._ranked(raw)]
+        rows = [(one, align_tokens(log_probs, ids)) for one, ids in self._ranked(raw)]
+        return [replace(one, spans=found.spans if found else []) for one, found in rows]
 
     def _ranked(self, raw: Sequence[RawFound]) -> list[tuple[Hypothesis, list[int]]]:
         return sorted(self._scored(raw), key=lambda row: -row[0].score)[: self.settings.nbest]
