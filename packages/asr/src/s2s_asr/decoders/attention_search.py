@@ -14,6 +14,7 @@ from s2s_core.decoding.hypothesis import Hypothesis
 from s2s_core.decoding.scoring import SequenceScorer
 from s2s_core.decoding.state import DecodingState, Stepper
 from s2s_core.errors import UserError
+from s2s_core.nn.cells import wide
 from s2s_core.part import Part
 from s2s_core.text.tokenizers import Tokenizer
 
@@ -142,4 +143,4 @@ class _LogProbs:
 
     def step(self, tokens: Tensor, state: DecodingState) -> tuple[Tensor, DecodingState]:
         logits, state = self.decoder.step(tokens, state)
-        return (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1), state
+        return wide(logits).log_softmax(-1), state

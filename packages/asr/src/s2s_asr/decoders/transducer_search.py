@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from s2s_core.nn.cells import wide
 from s2s_core.nn.recurrent_stack import LayerState
 from s2s_core.part import Part
 
@@ -99,7 +100,7 @@ class _Beams:
         rows = batch * width
         blank = torch.full((rows,), decoder.vocab_size, device=device)
         spelt, state = decoder.step(blank, decoder.start(rows, heard))
-        scores = torch.full((batch, width), -math.inf, device=device, dtype=_score_type(heard))
+        scores = torch.full((batch, width), -math.inf, device=device, dtype=wide(heard[:0]).dtype)
         scores[:, 0] = 0.0
         counts = torch.zeros((batch, width), dtype=torch.int64, device=device)
         tokens = torch.full((batch, width, max(most, 1)), -1, device=device)
@@ -159,10 +160,6 @@ class _Beams:
             for new, old in zip(new_state, state, strict=True)
         ]
         return chosen
-
-
-def _score_type(heard: Tensor) -> torch.dtype:
-    return heard.dtype if heard.dtype == torch.float64 else torch.float32
 
 
 def _put(into: Tensor, at: Tensor, what: Tensor, mark: Tensor) -> Tensor:

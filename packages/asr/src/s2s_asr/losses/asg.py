@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from s2s_asr.decoders.asg import AsgScores
-from s2s_asr.interfaces import Loss
+from s2s_asr.losses.reduction import ReducedLoss, Reduction
 from s2s_asr.replabel import pack_repeats
 from s2s_core.losses.reduction import LossSum
+from s2s_core.nn.cells import wide
 from s2s_core.nn.mask import length_mask
 
 IMPOSSIBLE = -1e30
 """The score of what cannot be; minus infinity would make its gradient no number."""
 
 
-class AsgLoss(Loss):
+class AsgLoss(ReducedLoss):
     """``logadd`` over all paths of their scores, less that over the paths that spell the transcript (Collobert et al.
     2016, https://arxiv.org/abs/1609.03193, equation 3); never below zero.
 
@@ -36,11 +37,8 @@ class AsgLoss(Loss):
 
     takes: ClassVar[str] = "frames and transitions"
 
-    def __init__(self, reduction: Literal["utterance", "token"] = "utterance") -> None:
-        super().__init__()
-        if reduction not in ("utterance", "token"):
-            raise ValueError(f"reduction must be 'utterance' or 'token', got {reduction!r}")
-        self.reduction = reduction
+    def __init__(self, reduction: Reduction = "utterance") -> None:
+        super().__init__(reduction)
 
     @classmethod
     def examples(cls) -> list[AsgLoss]:
@@ -54,12 +52,11 @@ class AsgLoss(Loss):
         targets, counts = pack_repeats(tokens, token_lengths, vocab_size, replabels)
         feasible = (counts >= 1) & (counts <= logit_lengths)
         with torch.autocast(frames.device.type, enabled=False):
-            wide = frames if frames.dtype == torch.float64 else frames.float()
-            losses = all_paths(wide, transitions.to(wide), logit_lengths)
-            losses = losses - spelling_paths(wide, transitions.to(wide), logit_lengths, targets, counts.clamp(min=1))
-        total = losses.where(feasible, 0).sum()
-        count = total.new_tensor(len(losses)) if self.reduction == "utterance" else token_lengths.sum()
-        return LossSum(total, count.to(total.dtype))
+            scores = wide(frames)
+            moves = transitions.to(scores)
+            spelling = spelling_paths(scores, moves, logit_lengths, targets, counts.clamp(min=1))
+            losses = all_paths(scores, moves, logit_lengths) - spelling
+        return self._reduced(losses, feasible, token_lengths)
 
 
 def all_paths(logits: Tensor, transitions: Tensor, lengths: Tensor) -> Tensor:

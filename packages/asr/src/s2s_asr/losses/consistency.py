@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from s2s_core.nn.cells import wide
 from s2s_core.nn.mask import length_mask
 from s2s_core.part import Part
 
@@ -45,7 +46,7 @@ class Consistency(Part):
             lengths: ``(2 * batch,)`` frames.
         """
         with torch.autocast(logits.device.type, enabled=False):
-            log_probs = F.log_softmax(logits if logits.dtype == torch.float64 else logits.float(), dim=-1)
+            log_probs = F.log_softmax(wide(logits), dim=-1)
             other = torch.cat(log_probs.chunk(2)[::-1]).detach()
             divergence = F.kl_div(log_probs, other, reduction="none", log_target=True).sum(dim=-1)
             # the mean over the two directions, then the sum over two views that each hold one loss

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from s2s_asr.interfaces import Loss
+from s2s_asr.losses.reduction import ReducedLoss, Reduction
 from s2s_core.losses.reduction import LossSum
+from s2s_core.nn.cells import wide
 from s2s_core.nn.mask import length_mask
 
 
-class CrossEntropyLoss(Loss):
+class CrossEntropyLoss(ReducedLoss):
     """Minus the log-probability of the transcript and its end, label by label, in float32 whatever the precision of the
     scores (float64 stays float64).
 
@@ -27,13 +28,11 @@ class CrossEntropyLoss(Loss):
 
     takes: ClassVar[str] = "next labels"
 
-    def __init__(self, smoothing: float = 0.0, reduction: Literal["utterance", "token"] = "token") -> None:
-        super().__init__()
+    def __init__(self, smoothing: float = 0.0, reduction: Reduction = "token") -> None:
+        super().__init__(reduction)
         if not 0 <= smoothing < 1:
             raise ValueError(f"smoothing must be in [0, 1), got {smoothing}")
-        if reduction not in ("utterance", "token"):
-            raise ValueError(f"reduction must be 'utterance' or 'token', got {reduction!r}")
-        self.smoothing, self.reduction = smoothing, reduction
+        self.smoothing = smoothing
 
     @classmethod
     def examples(cls) -> list[CrossEntropyLoss]:
@@ -46,8 +45,5 @@ class CrossEntropyLoss(Loss):
         targets = F.pad(tokens, (0, 1)).scatter(1, token_lengths[:, None], end)
         real = length_mask(token_lengths + 1, targets.shape[1])
         with torch.autocast(logits.device.type, enabled=False):
-            wide = logits if logits.dtype == torch.float64 else logits.float()
-            losses = F.cross_entropy(wide.mT, targets, reduction="none", label_smoothing=self.smoothing)
-        total = losses.masked_fill(~real, 0.0).sum()
-        count = total.new_tensor(len(tokens)) if self.reduction == "utterance" else real.sum()
-        return LossSum(total, count.to(total.dtype))
+            losses = F.cross_entropy(wide(logits).mT, targets, reduction="none", label_smoothing=self.smoothing)
+        return self._reduced(losses, real, token_lengths + 1)

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from s2s_asr.interfaces import Loss
+from s2s_asr.losses.reduction import ReducedLoss, Reduction
 from s2s_core.errors import UserError
 from s2s_core.losses.reduction import LossSum
+from s2s_core.nn.cells import wide
 from s2s_core.nn.mask import length_mask
 
 
@@ -27,7 +28,7 @@ def frames_needed(tokens: Tensor, token_lengths: Tensor) -> Tensor:
     return token_lengths + ((tokens[:, 1:] == tokens[:, :-1]) & real).sum(dim=1)
 
 
-class CtcLoss(Loss):
+class CtcLoss(ReducedLoss):
     """Minus the log-probability of the transcript under CTC (Graves et al. 2006, section 4.1), blank last.
 
     Computed in float32 whatever the precision of the logits and of autocast (float64 logits stay float64).
@@ -51,16 +52,11 @@ class CtcLoss(Loss):
         ValueError: if an argument is none of the above.
     """
 
-    def __init__(
-        self, infeasible: Literal["zero", "raise"] = "zero", reduction: Literal["utterance", "token"] = "utterance"
-    ) -> None:
-        super().__init__()
+    def __init__(self, infeasible: Literal["zero", "raise"] = "zero", reduction: Reduction = "utterance") -> None:
+        super().__init__(reduction)
         if infeasible not in ("zero", "raise"):
             raise ValueError(f"infeasible must be 'zero' or 'raise', got {infeasible!r}")
-        if reduction not in ("utterance", "token"):
-            raise ValueError(f"reduction must be 'utterance' or 'token', got {reduction!r}")
         self.infeasible = infeasible
-        self.reduction = reduction
 
     @classmethod
     def examples(cls) -> list[CtcLoss]:
@@ -78,15 +74,12 @@ class CtcLoss(Loss):
         if self.infeasible == "raise" and not bool(feasible.all()):
             raise UserError(_first_infeasible(feasible, needed, logit_lengths, token_lengths))
         losses = _utterance_losses(logits, logit_lengths, tokens, token_lengths.where(feasible, 0))
-        total = losses.where(feasible, 0).sum()
-        count = total.new_tensor(len(losses)) if self.reduction == "utterance" else token_lengths.sum()
-        return LossSum(total, count.to(total.dtype))
+        return self._reduced(losses, feasible, token_lengths)
 
 
 def _utterance_losses(logits: Tensor, logit_lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> Tensor:
     with torch.autocast(logits.device.type, enabled=False):
-        wide = logits if logits.dtype == torch.float64 else logits.float()
-        log_probs = F.log_softmax(wide, dim=-1).transpose(0, 1)
+        log_probs = F.log_softmax(wide(logits), dim=-1).transpose(0, 1)
         blank = logits.shape[-1] - 1
         # zero_infinity would also hide the infinities that a diverged model makes
         return F.ctc_loss(log_probs, tokens, logit_lengths, token_lengths, blank=blank, reduction="none")

@@ -10,6 +10,7 @@ from s2s_asr.decoders.joint import JointScores
 from s2s_asr.interfaces import Loss
 from s2s_asr.losses.cross_entropy import CrossEntropyLoss
 from s2s_asr.losses.ctc import CtcLoss
+from s2s_asr.losses.reduction import Reduction
 from s2s_core.losses.reduction import LossSum
 
 
@@ -36,7 +37,7 @@ class JointLoss(Loss):
         self,
         ctc_weight: float = 0.25,
         smoothing: float = 0.0,
-        reduction: Literal["utterance", "token"] = "token",
+        reduction: Reduction = "token",
         infeasible: Literal["zero", "raise"] = "zero",
     ) -> None:
         super().__init__()

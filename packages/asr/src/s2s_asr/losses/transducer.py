@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from s2s_asr.interfaces import Loss
+from s2s_asr.losses.reduction import ReducedLoss, Reduction
 from s2s_core.losses.reduction import LossSum
 
 
-class TransducerLoss(Loss):
+class TransducerLoss(ReducedLoss):
     """Minus the log-probability of the transcript under a transducer (Graves 2012, https://arxiv.org/abs/1211.3711,
     section 2.4), blank last.
 
@@ -29,11 +29,8 @@ class TransducerLoss(Loss):
 
     takes: ClassVar[str] = "lattice"
 
-    def __init__(self, reduction: Literal["utterance", "token"] = "utterance") -> None:
-        super().__init__()
-        if reduction not in ("utterance", "token"):
-            raise ValueError(f"reduction must be 'utterance' or 'token', got {reduction!r}")
-        self.reduction = reduction
+    def __init__(self, reduction: Reduction = "utterance") -> None:
+        super().__init__(reduction)
 
     @classmethod
     def examples(cls) -> list[TransducerLoss]:
@@ -44,9 +41,7 @@ class TransducerLoss(Loss):
         """Compare a lattice ``(batch, time, tokens + 1, vocab_size + 1)`` with tokens ``(batch, tokens)``."""
         heard = logit_lengths > 0
         losses = utterance_losses(logits, logit_lengths.clamp(min=1), tokens, token_lengths)
-        total = losses.where(heard, 0).sum()
-        count = total.new_tensor(len(losses)) if self.reduction == "utterance" else token_lengths.sum()
-        return LossSum(total, count.to(total.dtype))
+        return self._reduced(losses, heard, token_lengths)
 
 
 def utterance_losses(logits: Tensor, logit_lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> Tensor:
