@@ -117,7 +117,7 @@ def test_narrow_beams_find_the_same_in_both_searches(scorer, beam, with_words):
         pytest.skip("this machine has no C++ compiler")
     log_probs, lengths = random_log_probs(beam, 6, 25), torch.tensor([25, 3, 0, 17, 24, 1])
     fusion = fusion_of(scorer) if with_words else None
-    settings = CtcPrefixBeam(beam_width=beam, nbest=min(3, beam), beam_threshold=9.0, label_threshold=-7.0)
+    settings = CtcPrefixBeam(beam_width=beam, nbest=min(3, beam), beam_threshold=9.0)
     native, tensors = (search(settings, log_probs, lengths, fusion) for search in SEARCHES.values())
     assert [[h.tokens for h in row] for row in native] == [[h.tokens for h in row] for row in tensors]
     for a, b in zip(itertools.chain(*native), itertools.chain(*tensors), strict=True):

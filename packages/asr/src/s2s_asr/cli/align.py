@@ -13,7 +13,7 @@ from s2s_core.cli.arguments import VerbParser
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
-    from s2s_asr.align import Spoken
+    from s2s_asr.align import Alignment, Spoken
     from s2s_asr.sources import NamedSource
 
 EPILOG = """\
@@ -130,11 +130,9 @@ class _Output:
         if self._file is not sys.stdout:
             self._file.close()
 
-    def write(self, name: str, text: str, alignment: object) -> None:
-        from s2s_asr.align import Alignment
+    def write(self, name: str, text: str, alignment: Alignment) -> None:
         from s2s_asr.alignment_files import ctm_lines, json_line, text_grid
 
-        assert isinstance(alignment, Alignment)
         if self._form == "textgrid":
             assert self._path is not None
             (self._path / f"{self._free(name)}.TextGrid").write_text(text_grid(alignment), encoding="utf-8")

@@ -6,7 +6,6 @@ import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +22,7 @@ from s2s_asr.search.rescoring import Rescorer
 from s2s_asr.search.settings import BINARY_SUFFIXES, SearchSettings
 from s2s_asr.search.spans import align_tokens
 from s2s_asr.search.tensors import TensorSearch
-from s2s_asr.search.workers import Inline, LibrarySearch, Processes, Threads, Weights, Workers
+from s2s_asr.search.workers import Inline, LibrarySearch, Processes, Threads, Weights, Workers, result_of
 from s2s_core.decoding.arpa_text import is_plain, unigram_words, write_plain
 from s2s_core.errors import UserError
 from s2s_core.text.tokenizers import Tokenizer
@@ -45,7 +44,7 @@ class Searched:
     def finish(self) -> None:
         """Wait for the search, and let go of the frames."""
         if self._found is None:
-            self._found = self._searcher.hypotheses(_result(self._future), self._log_probs)
+            self._found = self._searcher.hypotheses(result_of(self._future), self._log_probs)
             self._log_probs = self._log_probs.new_empty(0)
 
     @property
@@ -147,7 +146,7 @@ class Searcher:
         else:
             rows = zip(log_probs.detach().float().cpu(), lengths.tolist(), strict=True)
             futures = [self._workers.submit(row[:length]) for row, length in rows]
-            found = [_result(future) for future in futures]
+            found = [result_of(future) for future in futures]
         return [[one for one, _ in self._ranked(raw)] for raw in found]
 
     def each(self, utterances: Iterable[tuple[Tensor, Weights]]) -> Iterator[list[Hypothesis]]:
@@ -156,9 +155,9 @@ class Searcher:
         for log_probs, weights in utterances:
             waiting.append(self._workers.submit(log_probs, weights))
             if len(waiting) > OUTSTANDING * self._workers.jobs:
-                yield [one for one, _ in self._scored(_result(waiting.popleft()))]
+                yield [one for one, _ in self._scored(result_of(waiting.popleft()))]
         for future in waiting:
-            yield [one for one, _ in self._scored(_result(future))]
+            yield [one for one, _ in self._scored(result_of(future))]
 
     def hypotheses(self, raw: Sequence[RawFound], log_probs: Tensor) -> list[Hypothesis]:
         """A search's results as the user sees them: rescored, ranked, different in text, with times."""
@@ -200,10 +199,3 @@ class Searcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _result(future: Future[list[RawFound]]) -> list[RawFound]:
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        raise UserError("a searching process died; is there enough memory? --jobs 1 searches in this one") from None

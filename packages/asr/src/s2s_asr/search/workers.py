@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Weights = tuple[float, float]
 """Alpha and beta."""
+DIED = "a searching process died; is there enough memory? --jobs 1 searches in this one"
 
 
 class Workers(ABC):
@@ -97,7 +98,7 @@ class Processes(Workers):
         try:
             return self._pool.submit(_search, log_probs.numpy(), weights)
         except BrokenProcessPool:
-            raise UserError("a searching process died; is there enough memory? --jobs 1 searches in this one") from None
+            raise UserError(DIED) from None
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -116,6 +117,18 @@ class Threads(Workers):
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def result_of(future: Future[list[RawFound]]) -> list[RawFound]:
+    """Wait for what a search found.
+
+    Raises:
+        UserError: if its process died.
+    """
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        raise UserError(DIED) from None
 
 
 _current: PyctcSearch | FlashlightSearch | str | None = None

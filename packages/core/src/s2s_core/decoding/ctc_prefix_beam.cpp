@@ -36,7 +36,7 @@ struct Batch {
     const float *log_probs;                 // (utterances, frames, labels), the blank last
     const int64_t *lengths;                 // (utterances)
     int64_t beam, nbest;
-    double beam_threshold, label_threshold;
+    double beam_threshold;
 };
 
 struct Found {
@@ -271,7 +271,7 @@ private:
             floor = std::max_element(candidates_.begin(), candidates_.end(), better)->rank;
         order_.clear();
         for (int32_t label = 0; label < batch_.labels - 1; ++label)
-            if (scores[label] >= batch_.label_threshold) order_.push_back(label);
+            if (!std::isnan(scores[label])) order_.push_back(label);  // what is no number has no place in an order
         std::sort(order_.begin(), order_.end(), [&](int32_t a, int32_t b) { return scores[a] > scores[b]; });
         for (int32_t i = 0; i < count; ++i) {
             const int32_t id = beam_[i].node;

@@ -27,7 +27,6 @@ class CtcPrefixBeam:
         beam_width: prefixes that are kept from frame to frame.
         nbest: hypotheses that are returned, at most.
         beam_threshold: prefixes that rank lower than the best by more are dropped.
-        label_threshold: a prefix never grows by a label whose log-probability in the frame is lower.
 
     Raises:
         ValueError: if ``nbest`` is not between 1 and ``beam_width``, or ``beam_threshold`` is negative.
@@ -36,7 +35,6 @@ class CtcPrefixBeam:
     beam_width: int = 128
     nbest: int = 1
     beam_threshold: float = math.inf
-    label_threshold: float = -math.inf
 
     def __post_init__(self) -> None:
         if not 1 <= self.nbest <= self.beam_width:

@@ -34,7 +34,7 @@ class _Batch(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("utterances", "frames", "labels")),
         *((name, ctypes.c_void_p) for name in ("log_probs", "lengths")),
         *((name, ctypes.c_int64) for name in ("beam", "nbest")),
-        *((name, ctypes.c_double) for name in ("beam_threshold", "label_threshold")),
+        ("beam_threshold", ctypes.c_double),
     ]
 
 
@@ -64,7 +64,6 @@ def search(
         beam=settings.beam_width,
         nbest=settings.nbest,
         beam_threshold=settings.beam_threshold,
-        label_threshold=settings.label_threshold,
     )
     results = {
         "tokens": torch.zeros(utterances, settings.nbest, frames, dtype=torch.int32),

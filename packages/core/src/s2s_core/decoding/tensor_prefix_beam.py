@@ -87,7 +87,6 @@ def _step(
     label = torch.logaddexp(label, flat.gather(1, place).masked_fill(~has_parent, _NEVER))
     taken = torch.zeros_like(flat, dtype=torch.int8).scatter_reduce(1, place, has_parent.to(torch.int8), "amax")
     flat = flat.masked_fill(taken.bool(), _NEVER)
-    flat = flat.masked_fill((scores[:, :-1] < settings.label_threshold).repeat(1, width), _NEVER)
     ranks = [torch.logaddexp(blank, label), flat]
     if words is not None and tables is not None:
         ranks[0] = ranks[0] + words.rank(tables)
