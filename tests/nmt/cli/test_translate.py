@@ -140,7 +140,7 @@ def test_a_prefix_goes_to_every_line(model, standard_input):
         (["nowhere.txt"], "'nowhere.txt': No such file or directory"),
         (["--output", "nowhere/out.txt"], "--output nowhere/out.txt: no folder 'nowhere'"),
         (["--interactive", "--output", "x"], "--interactive reads the terminal and writes to it"),
-        (["--batch-tokens", "0"], "argument --batch-tokens: expected a number from 1 up, got '0'"),
+        (["--batch-tokens", "0"], "argument --batch-tokens: expected a whole number above 0, got '0'"),
         (["--beam-width", "x"], "argument --beam-width: invalid int value: 'x'"),
     ],
 )

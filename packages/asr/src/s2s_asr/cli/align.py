@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2s_asr.cli.options import device_of, positive
-from s2s_core.cli.arguments import VerbParser
+from s2s_asr.cli.options import positive
+from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     from s2s_asr.sources import find_sources
     from s2s_asr.transcribe import Transcriber
 
-    transcriber = Transcriber.load(options.checkpoint, device_of(options.device), options.precision)
+    transcriber = Transcriber.load(options.checkpoint, chosen_device(options.device), options.precision)
     aligner = Aligner(transcriber)
     sources = find_sources(options.files, transcriber.sample_rate_hz)
     if options.text is not None and len(sources) > 1:
@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", choices=["ctm", "json", "textgrid"], default="ctm", help="(default: %(default)s)")
     add("--level", choices=["words", "labels"], default="words", help="of CTM (default: %(default)s)")
     add("--output", type=Path, metavar="PATH", help="a file, of textgrid a folder (default: standard output)")
-    add("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    add_device(parser)
     add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
     add("--batch-seconds", type=positive, default=120.0, metavar="S", help="audio at once (default: %(default)g)")
     return parser

@@ -22,10 +22,3 @@ def not_negative(text: str) -> float:
     if not 0 <= number < float("inf"):
         raise argparse.ArgumentTypeError(f"expected seconds, got {text!r}")
     return number
-
-
-def device_of(name: str) -> str:
-    """The device that ``--device`` names; ``auto`` is CUDA where there is one."""
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from s2s_asr.search.settings import DECODERS, SearchSettings, load_settings
+from s2s_core.cli.arguments import count
 from s2s_core.cores import usable_cores
 
 
@@ -33,7 +34,7 @@ def add_search_options(parser: argparse.ArgumentParser, weights: bool = True) ->
     add("--hotword-weight", type=float, metavar="X", help="how much (10)")
     add("--rescore", metavar="FILE", help="checkpoint of a language model, or ARPA: ranks the n-best anew")
     add("--rescore-nbest", type=int, metavar="N", help="hypotheses that are rescored (50)")
-    add("--jobs", type=_count, default=usable_cores(), metavar="N", help="at a time (default: cores)")
+    add("--jobs", type=count, default=usable_cores(), metavar="N", help="at a time (default: cores)")
     if weights:
         add("--alpha", type=float, metavar="X", help="weight of the n-gram model (0.5)")
         add("--beta", type=float, metavar="X", help="bonus for each word (1)")
@@ -64,9 +65,3 @@ def _words(text: str) -> tuple[str, ...]:
     if not words:
         raise argparse.ArgumentTypeError(f"expected words separated by commas, got {text!r}")
     return words
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1, got {text!r}")
-    return int(text)

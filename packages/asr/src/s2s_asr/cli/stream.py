@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2s_asr.cli.options import device_of, not_negative, positive
-from s2s_core.cli.arguments import VerbParser
+from s2s_asr.cli.options import not_negative, positive
+from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +40,7 @@ def main(argv: Sequence[str]) -> int:
     from s2s_asr.streaming import StreamingTranscriber, StreamOptions  # torch takes seconds to import
     from s2s_asr.transcribe import Transcriber
 
-    transcriber = Transcriber.load(options.checkpoint, device_of(options.device), options.precision)
+    transcriber = Transcriber.load(options.checkpoint, chosen_device(options.device), options.precision)
     stream = StreamingTranscriber(
         transcriber,
         StreamOptions(
@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--silence-s", type=not_negative, default=0.8, metavar="S", help="ends a segment, 0: never (%(default)g)")
     add("--warm-up-s", type=not_negative, default=1.0, metavar="S", help="heard before the first (%(default)g)")
     add("--raw-rate", type=int, default=16000, metavar="HZ", help="of bare samples (default: %(default)d)")
-    add("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    add_device(parser)
     add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
     return parser
 

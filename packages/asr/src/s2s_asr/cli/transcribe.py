@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from s2s_asr.cli.fusion import add_fusion, fuse
-from s2s_asr.cli.options import device_of, not_negative, positive
+from s2s_asr.cli.options import not_negative, positive
 from s2s_asr.cli.search_options import add_search_options, search_settings
-from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
+from s2s_core.cli.status_line import StatusLine, clock
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     from s2s_asr.transcribe import Transcriber
 
     search = search_settings(options)
-    device = device_of(options.device)
+    device = chosen_device(options.device)
     with ExitStack() as stack:
         transcriber = Transcriber.load(options.checkpoint, device, options.precision, search, options.jobs)
         stack.callback(transcriber.close)
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--checkpoint", required=True, type=Path, metavar="PATH", help="as `fit` wrote it")
     add("--format", choices=list(FORMATS), default="text", help="of the results (default: %(default)s)")
     add("--output", type=Path, metavar="FILE", help="where to write them (default: standard output)")
-    add("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    add_device(parser)
     add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
     add("--batch-seconds", type=positive, default=120.0, metavar="S", help="audio at once (default: %(default)g)")
     add("--chunk-s", type=not_negative, default=30.0, metavar="S", help="cut what is longer, 0: never (%(default)g)")
@@ -178,9 +178,8 @@ class _Progress:
         self.failures = 0
         self._done = 0
         self._heard_s = 0.0
-        self._shown = sys.stderr.isatty()
-        self._total_s = _total_s(sources) if self._shown else 0.0
-        self._began = time.monotonic()
+        self._line = StatusLine()
+        self._total_s = _total_s(sources) if self._line.shown else 0.0
 
     def heard(self, seconds: float) -> None:
         self._heard_s += seconds
@@ -189,29 +188,20 @@ class _Progress:
     def finished(self, failed: bool) -> None:
         self._done += 1
         self.failures += failed
-        self._clear()
-
-    def _elapsed_s(self) -> float:
-        return max(time.monotonic() - self._began, 1e-9)
+        self.close()
 
     def _show(self) -> None:
-        if not self._shown:
-            return
-        speed = self._heard_s / self._elapsed_s()
-        total = f" of {_clock(self._total_s)}" if self._total_s else ""
-        left = f", {_clock(max(0.0, self._total_s - self._heard_s) / speed)} left" if self._total_s and speed else ""
-        line = f"{self._done} of {self.recordings} done, {_clock(self._heard_s)}{total} heard, {speed:.0f}x real time"
-        print(f"\r\033[K{line}{left}", end="", file=sys.stderr, flush=True)
-
-    def _clear(self) -> None:
-        if self._shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        speed = self._heard_s / self._line.elapsed_s
+        total = f" of {clock(self._total_s)}" if self._total_s else ""
+        left = f", {clock(max(0.0, self._total_s - self._heard_s) / speed)} left" if self._total_s and speed else ""
+        line = f"{self._done} of {self.recordings} done, {clock(self._heard_s)}{total} heard, {speed:.0f}x real time"
+        self._line.show(f"{line}{left}")
 
     def close(self) -> None:
-        self._clear()
+        self._line.clear()
 
     def summary(self) -> str:
-        elapsed_s = self._elapsed_s()
+        elapsed_s = self._line.elapsed_s
         failed = f", {self.failures} failed" if self.failures else ""
         factor = f"real-time factor {elapsed_s / self._heard_s:.4f}" if self._heard_s else "nothing heard"
         noun = "recording" if self.recordings == 1 else "recordings"
@@ -230,9 +220,3 @@ def _total_s(sources: list[NamedSource]) -> float:
             recording = source.audio if isinstance(source.audio, Recording) else open_recording(source.audio)
             total_s += recording.duration_s
     return total_s
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

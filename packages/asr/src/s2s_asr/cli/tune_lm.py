@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2s_asr.cli.search_options import add_search_options, search_settings
-from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
+from s2s_core.cli.status_line import StatusLine
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,12 +44,11 @@ def main(argv: Sequence[str]) -> int:
         options.alpha, options.beta = [0.0], [0.0]
     if settings.rescore is None:
         options.rescore_weight = [0.0]
-    from s2s_asr.cli.options import device_of
     from s2s_asr.search.searcher import Searcher
     from s2s_asr.search.tuning import tune
     from s2s_asr.transcribe import Transcriber
 
-    transcriber = Transcriber.load(options.checkpoint, device_of(options.device))
+    transcriber = Transcriber.load(options.checkpoint, chosen_device(options.device))
     frames, references = _frames(transcriber, options)
     searches = len(options.alpha) * len(options.beta) * len(frames)
     with Searcher.of(transcriber.task, settings, options.jobs, transcriber.device) as searcher:
@@ -80,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--logits", type=Path, metavar="FILE", help="keep the recogniser's output here, and take it from here next time"
     )
-    add("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    add_device(parser)
     add_search_options(parser, weights=False)
     grid = parser.add_argument_group("the grid")
     add = grid.add_argument
@@ -156,20 +155,16 @@ class _Progress:
     """A line on a terminal: searches done, rate, time left."""
 
     def __init__(self, total: int) -> None:
-        self._total, self._began = total, time.monotonic()
-        self._shown = sys.stderr.isatty()
+        self._total, self._line = total, StatusLine()
 
     def done(self, count: int) -> None:
-        if self._shown:
-            rate = count / max(time.monotonic() - self._began, 1e-9)
-            left = (self._total - count) / rate
-            line = f"{count} of {self._total} searches, {rate:.0f}/s, {left:.0f} s left"
-            print(f"\r\033[K{line}", end="", file=sys.stderr, flush=True)
+        rate = count / self._line.elapsed_s
+        left = (self._total - count) / rate
+        self._line.show(f"{count} of {self._total} searches, {rate:.0f}/s, {left:.0f} s left")
 
     def close(self) -> None:
-        self._seconds = time.monotonic() - self._began
-        if self._shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        self._seconds = self._line.elapsed_s
+        self._line.clear()
 
     def summary(self) -> str:
         return f"{self._total} searches in {self._seconds:.1f} s"

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
 from s2s_core.cli.output import output_file
 from s2s_core.errors import UserError
 
@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
     from s2s_commands.classify_sound import CommandClassifier  # torch takes seconds to import, --help should not
     from s2s_commands.sources import SoundSource, find_sounds
 
-    classifier = CommandClassifier.load(options.checkpoint, _device(options.device), options.precision)
+    classifier = CommandClassifier.load(options.checkpoint, chosen_device(options.device), options.precision)
     sources = [SoundSource(STANDARD_INPUT)] if streams and options.files == ["-"] else find_sounds(options.files)
     with ExitStack() as stack:
         file = stack.enter_context(output.open("w", encoding="utf-8")) if output else sys.stdout
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--checkpoint", required=True, type=Path, metavar="PATH", help="as `fit` wrote it")
     add("--format", choices=["text", "json"], default="text", help="of the results (default: %(default)s)")
     add("--output", metavar="FILE", help="where to write them (default: standard output)")
-    add("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    add_device(parser)
     add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
     add("--batch-size", type=_above_0(int), default=64, metavar="N", help="recordings at once (default: %(default)s)")
     stream = parser.add_argument_group("streams")
@@ -110,12 +110,6 @@ def _probability(text: str) -> float:
     if number > 1:
         raise argparse.ArgumentTypeError(f"expected a probability up to 1, got {text!r}")
     return number
-
-
-def _device(name: str) -> str:
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 
 def _classify(

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.arguments import VerbParser, add_device, chosen_device, count
 from s2s_core.cli.output import output_file
 from s2s_core.errors import UserError
 
@@ -33,13 +33,10 @@ def main(argv: Sequence[str]) -> int:
     """Classify what the arguments name; returns the exit status."""
     options = _parser().parse_args(argv)
     output = None if options.output is None else output_file("--output", options.output)
-    import torch  # takes seconds to import, --help should not
-
-    from s2s_commands.classify_image import ImageClassifier
+    from s2s_commands.classify_image import ImageClassifier  # torch takes seconds to import, --help should not
     from s2s_commands.picture_sources import find_pictures
 
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if options.device == "auto" else options.device
-    classifier = ImageClassifier.load(options.checkpoint, device, options.precision)
+    classifier = ImageClassifier.load(options.checkpoint, chosen_device(options.device), options.precision)
     sources = find_pictures(options.files)
     with ExitStack() as stack:
         file = stack.enter_context(output.open("w", encoding="utf-8")) if output else sys.stdout
@@ -57,18 +54,12 @@ def _parser() -> argparse.ArgumentParser:
     add("files", nargs="+", metavar="FILES", help="what to classify, see below")
     add("--checkpoint", required=True, type=Path, metavar="PATH", help="as `fit` wrote it")
     add("--format", choices=["text", "json"], default="text", help="of the results (default: %(default)s)")
-    add("--top", type=_count, default=1, metavar="N", help="classes a line of text (default: %(default)s)")
+    add("--top", type=count, default=1, metavar="N", help="classes a line of text (default: %(default)s)")
     add("--output", metavar="FILE", help="where to write them (default: standard output)")
-    add("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    add_device(parser)
     add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
-    add("--batch-size", type=_count, default=32, metavar="N", help="pictures at once (default: %(default)s)")
+    add("--batch-size", type=count, default=32, metavar="N", help="pictures at once (default: %(default)s)")
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
-    return int(text)
 
 
 def _classify(

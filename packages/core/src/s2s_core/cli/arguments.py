@@ -1,4 +1,4 @@
-"""Arguments of a verb, read by argparse but refused as every other mistake is."""
+"""Arguments of a verb, read by argparse but refused as every other mistake is; and those that many verbs have."""
 
 from __future__ import annotations
 
@@ -30,3 +30,22 @@ class VerbParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UserError(message)
+
+
+def count(text: str) -> int:
+    """A type for argparse: a whole number above 0."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device``, for `chosen_device` to read."""
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+
+
+def chosen_device(name: str) -> str:
+    """The device that ``--device`` names; ``auto`` is CUDA where there is one."""
+    import torch  # takes seconds to import, --help should not
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.arguments import VerbParser, count
 from s2s_core.cli.configs import find_sweep
 from s2s_core.cli.main import INTERRUPTED
 from s2s_core.cli.tasks import TaskInfo
@@ -57,9 +57,9 @@ def main(task: TaskInfo, argv: list[str]) -> int:
 def _parser(task: TaskInfo) -> argparse.ArgumentParser:
     parser = VerbParser(prog=f"lightning run {task.name} sweep", description=DESCRIPTION)
     parser.add_argument("--config", metavar="FILE", help="the sweep: a YAML file, or the name of a packaged one")
-    parser.add_argument("--count", type=_positive, metavar="N", help="the most runs (default: all of a grid)")
+    parser.add_argument("--count", type=count, metavar="N", help="the most runs (default: all of a grid)")
     parser.add_argument(
-        "--agents", type=_positive, metavar="K", help="how many runs side by side (default: one a CUDA device, or one)"
+        "--agents", type=count, metavar="K", help="how many runs side by side (default: one a CUDA device, or one)"
     )
     parser.add_argument(
         "--backend", choices=[WANDB, LOCAL], default=WANDB, help="who chooses the runs (default: %(default)s)"
@@ -69,12 +69,6 @@ def _parser(task: TaskInfo) -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, help="local: the sweep's folder (default: runs/sweeps/NAME)")
     parser.add_argument("--seed", type=int, default=1, help="local: of random search (default: %(default)s)")
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text}")
-    return int(text)
 
 
 def _read(task: TaskInfo, asked: argparse.Namespace, keys: list[str]) -> tuple[Sweep, list[str]]:

@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from s2s_core.cli.arguments import VerbParser
-from s2s_lm.cli.lines import chosen_device, number_in, read_text_lines
+from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
+from s2s_lm.cli.lines import number_in, read_text_lines
 
 EPILOG = """\
 formats: text  CLASS<TAB>PROBABILITY<TAB>TEXT
@@ -47,6 +47,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--text", action="append", metavar="TEXT", help="classify this text; may be repeated")
     add("--format", choices=["text", "json"], default="text", help="(default: %(default)s)")
     add("--max-length", type=number_in(1, 10**6, int), default=256, metavar="N", help="keep the last N tokens (256)")
-    add("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    add_device(parser)
     add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
     return parser

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
 from s2s_core.errors import UserError
-from s2s_lm.cli.lines import chosen_device, number_in
+from s2s_lm.cli.lines import number_in
 
 if TYPE_CHECKING:
     from s2s_core.decoding.hypothesis import Search
@@ -84,6 +84,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--one-line", action="store_true", help="stop at the end of the line")
     add("--unknown", action="store_true", help="let the unknown token come")
     add("--format", choices=["text", "json"], default="text", help="(default: %(default)s)")
-    add("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    add_device(parser)
     add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
     return parser

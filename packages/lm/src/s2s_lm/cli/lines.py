@@ -1,4 +1,4 @@
-"""What verbs that read text share: lines of files or standard input, numbers, the device."""
+"""What verbs that read text share: lines of files or standard input, numbers."""
 
 from __future__ import annotations
 
@@ -45,10 +45,3 @@ def number_in(low: float, high: float, kind: type = float) -> Callable[[str], fl
         return value
 
     return convert
-
-
-def chosen_device(name: str) -> str:
-    """``auto`` is CUDA where there is one."""
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
 from s2s_core.decoding.scoring import ARPA_SUFFIXES
 from s2s_core.errors import UserError
-from s2s_lm.cli.lines import chosen_device, number_in, read_text_lines
+from s2s_lm.cli.lines import number_in, read_text_lines
 
 if TYPE_CHECKING:
     from s2s_lm.language_model import TextScore
@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--alone", action="store_true", help="score each line by itself")
     add("--total", action="store_true", help="only the total")
     add("--format", choices=["text", "json"], default="text", help="(default: %(default)s)")
-    add("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    add_device(parser)
     add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
     adapt = parser.add_argument_group("learning from the text that is scored")
     add = adapt.add_argument

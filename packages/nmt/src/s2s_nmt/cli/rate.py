@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import time
+from s2s_core.cli.status_line import StatusLine, clock
 
 
 class Rate:
@@ -18,18 +17,15 @@ class Rate:
         self.failures = 0
         self._done = 0
         self._tokens = 0
-        self._shown = sys.stderr.isatty()
-        self._began = time.monotonic()
+        self._line = StatusLine()
 
     def finished(self, sentences: int) -> None:
         """So many more are translated."""
         self._done += sentences
-        if not self._shown:
-            return
-        speed = self._done / self._elapsed_s()
+        speed = self._done / self._line.elapsed_s
         of = f" of {self.total:,}" if self.total else ""
-        left = f", {_clock((self.total - self._done) / speed)} left" if self.total and speed else ""
-        print(f"\r\033[K{self._done:,}{of} sentences, {speed:.1f}/s{left}", end="", file=sys.stderr, flush=True)
+        left = f", {clock((self.total - self._done) / speed)} left" if self.total and speed else ""
+        self._line.show(f"{self._done:,}{of} sentences, {speed:.1f}/s{left}")
 
     def wrote(self, tokens: int) -> None:
         """A translation of so many tokens was written."""
@@ -43,22 +39,12 @@ class Rate:
 
     def close(self) -> None:
         """Clear the line."""
-        if self._shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        self._line.clear()
 
     def summary(self) -> str:
         """What was done, for the last line."""
-        elapsed_s = self._elapsed_s()
+        elapsed_s = self._line.elapsed_s
         failed = f", {self.failures:,} failed" if self.failures else ""
         noun = "sentence" if self._done == 1 else "sentences"
         rates = f"{self._done / elapsed_s:.1f} sentences/s, {self._tokens / elapsed_s:.0f} tokens/s"
         return f"{self._done:,} {noun}{failed} in {elapsed_s:.1f} s: {rates}"
-
-    def _elapsed_s(self) -> float:
-        return max(time.monotonic() - self._began, 1e-9)
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

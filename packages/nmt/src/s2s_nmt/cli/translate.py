@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.arguments import VerbParser, add_device, chosen_device, count
 from s2s_core.cli.output import output_file
 from s2s_core.errors import UserError
 from s2s_core.host_memory import keep_freed_memory
@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
     keep_freed_memory()
     from s2s_nmt.translate import Translator  # torch takes seconds to import, --help should not
 
-    translator = Translator.load(options.checkpoint, _device(options.device), options.precision, options.int8)
+    translator = Translator.load(options.checkpoint, chosen_device(options.device), options.precision, options.int8)
     search = chosen_search(translator.search, options)
     if options.interactive:
         return _converse(translator, search, options)
@@ -71,11 +71,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--interactive", action="store_true", help="a prompt: translate each line as it is typed")
     add("--format", choices=list(FORMATS), default="text", help="of the results (default: %(default)s)")
     add("--output", metavar="FILE", help="where to write them (default: standard output)")
-    add("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    add_device(parser)
     add("--precision", choices=["fp32", "bf16"], default="fp32", help="of the weights (default: %(default)s)")
     add("--int8", action="store_true", help="multiply by 8-bit integer weights, quantised on loading (CPU)")
-    add("--batch-tokens", type=_count, default=4096, metavar="N", help="source tokens at once (default: %(default)d)")
-    add("--batch-sentences", type=_count, default=64, metavar="N", help="sentences at once (default: %(default)d)")
+    add("--batch-tokens", type=count, default=4096, metavar="N", help="source tokens at once (default: %(default)d)")
+    add("--batch-sentences", type=count, default=64, metavar="N", help="sentences at once (default: %(default)d)")
     add("--prefix", default="", metavar="TEXT", help="what every translation must begin with")
     group = parser.add_argument_group("search (default: the model's own)")
     add = group.add_argument
@@ -94,18 +94,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--top-p", type=float, metavar="P", help="draw from the likeliest tokens that have probability P together")
     add("--seed", type=int, help="the same seed draws the same")
     return parser
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 up, got {text!r}")
-    return int(text)
-
-
-def _device(name: str) -> str:
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 
 def chosen_search(own: BeamSearch, options: argparse.Namespace) -> BeamSearch | Sampling:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.arguments import VerbParser, add_device, chosen_device, count
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _synthesizer(options: argparse.Namespace) -> Synthesizer | EspeakSynthesizer
     from s2s_tts.synthesize import Synthesizer  # torch takes seconds to import, --help should not
 
     vocoder = "checkpoint" if options.vocoder is None else options.vocoder
-    return Synthesizer.load(options.checkpoint, _device(options.device), vocoder, options.precision)
+    return Synthesizer.load(options.checkpoint, chosen_device(options.device), vocoder, options.precision)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -92,17 +92,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--style-from", type=Path, metavar="FILE", help="a recording to be imitated, where the model takes styles")
     add("--vocoder", metavar="NAME", help="griffin-lim, or a vocoder's checkpoint (default: the checkpoint's own)")
     add("--seed", type=int, default=0, metavar="N", help="other seeds, other renderings (default: %(default)s)")
-    add("--batch-size", type=_positive, default=16, metavar="N", help="sentences at once (default: %(default)s)")
+    add("--batch-size", type=count, default=16, metavar="N", help="sentences at once (default: %(default)s)")
     add("--format", choices=["text", "json"], default="text", help="of the lines printed (default: %(default)s)")
-    add("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    add_device(parser)
     add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
-    return int(text)
 
 
 def _texts(options: argparse.Namespace) -> Iterator[str]:
@@ -145,12 +139,6 @@ def _check_output(path: Path, one_file: bool) -> None:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"--output {path}: {error.strerror}") from None
-
-
-def _device(name: str) -> str:
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 
 def _speak(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.arguments import VerbParser, count
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,18 +51,12 @@ def parser() -> VerbParser:
     add("--styles", nargs="+", type=Path, metavar="FILE", help="recordings, for a model that imitates styles")
     add("--accents", nargs="+", metavar="NAME", help="eSpeak NG's voices (default: American and British)")
     add("--speeds", nargs=2, type=float, metavar=("LOW", "HIGH"), default=(0.8, 1.2), help="(default: 0.8 1.2)")
-    add("--limit", type=_positive, metavar="N", help="speak the first N lines only")
-    add("--sample-rate-hz", type=_positive, default=16000, metavar="N", help="(default: %(default)s)")
+    add("--limit", type=count, metavar="N", help="speak the first N lines only")
+    add("--sample-rate-hz", type=count, default=16000, metavar="N", help="(default: %(default)s)")
     add("--audio-format", choices=["wav", "flac"], default="wav", help="(default: %(default)s)")
-    add("--workers", type=_positive, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)")
+    add("--workers", type=count, default=os.cpu_count() or 1, metavar="N", help="processes (default: one a core)")
     add("--seed", type=int, default=0, metavar="N", help="of speakers, styles and speeds (default: %(default)s)")
     return made
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
-    return int(text)
 
 
 def main(argv: Sequence[str]) -> int:
