@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2s_asr.chunks import plan_chunks, samples_per_frame
@@ -10,6 +10,7 @@ from s2s_core.audio.features import LogMel, LogSpectrogram, Spectrum
 RATE, FRAME = 1000, 20
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 9000),
     st.integers(1, 2000),
