@@ -103,7 +103,7 @@ class ResumableLoader(Generic[Batch]):
                 raise UserError(loaded.fatal)
             if loaded.failures and self._on_failures is not None:
                 self._on_failures(loaded.failures)
-            if done == len(self) and self._on_epoch_end is not None:
+            if done == len(self.sampler) and self._on_epoch_end is not None:
                 self._on_epoch_end()
             if loaded.batch is not None:
                 yield loaded.batch

@@ -33,7 +33,6 @@ class SplitData(Part, LightningDataModule):
 
     def __init__(self, num_workers: int = 0) -> None:
         super().__init__()
-        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer examples to evaluate than processes
         self.num_workers = num_workers
         self._read: dict[str, Any] = {}
         """What `setup` has read, by split."""
