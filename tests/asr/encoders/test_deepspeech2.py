@@ -6,11 +6,9 @@ import math
 
 import pytest
 import torch
-from torch.nn import functional as F
 
-from s2s_asr.encoders.conv2d import Conv2dSpec, ConvLayer
+from s2s_asr.encoders.conv2d import Conv2dSpec
 from s2s_asr.encoders.deepspeech2 import DeepSpeech2Encoder
-from s2s_asr.encoders.row_convolution import RowConvolution
 from s2s_core.nn.frames import PackedFrames, PaddedFrames
 
 PUBLISHED_CONVS = [Conv2dSpec(32, (11, 41), (2, 2)), Conv2dSpec(32, (11, 21), (1, 2))]
@@ -75,44 +73,6 @@ def test_both_frame_layouts_train_alike(monkeypatch):
         torch.testing.assert_close(packed, padded, rtol=1e-4, atol=1e-5)
 
 
-def test_first_layer_equals_torch_on_one_utterance():
-    encoder = tiny(conv_layers=TINY_CONVS[:1]).eval()
-    layer = encoder.convs[0]
-    with torch.no_grad():
-        layer.norm.running_mean.normal_()
-        layer.norm.weight.normal_()
-    x = torch.randn(1, 20, 10)
-    got, _ = layer(x, PackedFrames([20], 20))
-    y = F.conv2d(x[:, None], layer.conv.weight, stride=2, padding=(2, 1))
-    y = F.batch_norm(y, layer.norm.running_mean, layer.norm.running_var, layer.norm.weight, layer.norm.bias, eps=1e-3)
-    torch.testing.assert_close(got, F.relu(y).permute(0, 2, 3, 1).flatten(2))
-
-
-def test_padding_does_not_move_batch_norm():
-    """Channels of a padded batch are normalised with the statistics of its real frames."""
-    torch.manual_seed(0)
-    layer = ConvLayer(1, Conv2dSpec(5, (1, 1)), norm_momentum=0.5, clip=None)
-    x, lengths = torch.randn(3, 7, 4) * 3 + 1, torch.tensor([7, 2, 4])
-    layout = PaddedFrames(lengths, 7)
-    got, _ = layer(layout.enter(x), layout)
-    real = x[layout.mask[..., 0]].reshape(-1, 1) * layer.conv.weight.view(1, 5)
-    wanted = (real - real.mean(0)) / (real.var(0, unbiased=False) + 1e-3).sqrt()
-    torch.testing.assert_close(got[layout.mask[..., 0]].reshape(-1, 5), wanted.relu(), rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(layer.norm.running_mean, real.mean(0) / 2)
-    torch.testing.assert_close(layer.norm.running_var, 0.5 + real.var(0) / 2)
-
-
-def test_row_convolution_looks_ahead_only():
-    row = RowConvolution(2, 3)
-    x = torch.randn(1, 6, 2)
-    wanted = torch.zeros(6, 2)
-    for t in range(6):
-        for j in range(3):
-            if t + j < 6:
-                wanted[t] += row.weight[j] * x[0, t + j]
-    torch.testing.assert_close(row(x)[0], wanted)
-
-
 def published(in_features: int, **settings) -> int:
     """Parameters with the CTC decoder's 29 labels."""
     encoder = DeepSpeech2Encoder(in_features, **settings)
@@ -133,14 +93,6 @@ def test_parameter_counts():
 def test_wrong_settings_are_named(changes, complaint):
     with pytest.raises(ValueError, match=complaint):
         tiny(**changes)
-
-
-@pytest.mark.parametrize(
-    ("kernel", "stride"), [((4, 3), (1, 1)), ((3, 0), (1, 1)), ((3, 3), (0, 1))], ids=["even", "zero", "stride"]
-)
-def test_wrong_convolutions_are_named(kernel, stride):
-    with pytest.raises(ValueError, match="not"):
-        Conv2dSpec(3, kernel, stride)
 
 
 def test_describes_itself():
