@@ -1,0 +1,73 @@
+"""A checkpoint of an untrained model that searches, and what it needs."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from s2s_asr.decoders.ctc import CtcDecoder
+from s2s_asr.encoders.tdnn import TdnnBlock, TdnnEncoder
+from s2s_asr.losses.ctc import CtcLoss
+from s2s_asr.task import SpeechToText
+from s2s_core.audio.features import LogMel
+from s2s_core.checkpoint import SECTION, section_of
+from s2s_core.text.tokenizers import CharTokenizer
+
+ARPA = """Noise of a toolkit
+\\data\\
+ngram 1=5
+ngram 2=1
+
+\\1-grams:
+-99\t<s>\t0
+-1\t</s>
+-0.5\tAB\t0
+-0.7\tBA\t0
+-1\tA\t0
+
+\\2-grams:
+-0.1\tAB BA
+
+\\end\\
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A checkpoint, three recordings of noise, a manifest with transcripts and a language model."""
+    folder = tmp_path_factory.mktemp("search")
+    torch.manual_seed(3)
+    decoder = CtcDecoder(24, 3)
+    torch.nn.init.normal_(decoder.linear.weight, std=1.0)
+    task = SpeechToText(
+        features=LogMel(20),
+        encoder=TdnnEncoder(20, [TdnnBlock(24, 11, stride=2)]),
+        decoder=decoder,
+        loss=CtcLoss(),
+        tokenizer=CharTokenizer(" ab"),
+        optimizer=partial(torch.optim.SGD, lr=0.1),
+    )
+    lightning = {"pytorch-lightning_version": "2.6.6", "epoch": 0, "global_step": 0}
+    torch.save({SECTION: section_of(task), "state_dict": task.state_dict(), **lightning}, folder / "model.ckpt")
+    rng = np.random.default_rng(0)
+    rows = ["wav_filename,wav_filesize,transcript"]
+    for number in range(3):
+        soundfile.write(folder / f"{number}.wav", 0.1 * rng.standard_normal(8000 + 4000 * number), 16_000)
+        rows.append(f"{number}.wav,1,ab ba")
+    (folder / "data.csv").write_text("\n".join(rows) + "\n")
+    (folder / "model.arpa").write_text(ARPA)
+    return folder
+
+
+@pytest.fixture
+def run(capsys):
+    """Calls a verb; gives its status, output and messages."""
+
+    def call(verb, *arguments):
+        status = verb([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
