@@ -1,3 +1,4 @@
+import copy
 import csv
 import gzip
 import json
@@ -97,6 +98,13 @@ def test_words_of_another_text(corpus, model):
 def test_results_do_not_depend_on_the_batch(corpus, tmp_path, capsys):
     together = run(capsys, tmp_path / "all.csv", "--format", "json")[1]
     assert run(capsys, tmp_path / "all.csv", "--format", "json", "--batch-seconds", "0.1")[1] == together
+
+
+def test_a_model_without_numbers_is_named(corpus, model):
+    broken = Transcriber(copy.deepcopy(model.task))
+    torch.nn.init.constant_(broken.task.decoder.linear.bias, torch.nan)
+    with pytest.raises(UserError, match="the model gives no number for the text"):
+        Aligner(broken).align(corpus[0][0], "fine")
 
 
 @pytest.mark.parametrize("level", ["words", "labels"])

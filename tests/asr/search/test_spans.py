@@ -56,12 +56,26 @@ def test_as_many_frames_as_labels():
     assert [span[1:3] for span in found.spans] == [(t, t + 1) for t in range(12)]
 
 
-def test_without_frames_or_numbers_there_is_no_path():
+def test_without_frames_there_is_no_path():
     assert align_tokens(torch.zeros(0, BLANK + 1), [0]) is None
     assert align_tokens(torch.zeros(0, BLANK + 1), []) is None
-    for filler in (torch.nan, -torch.inf):
-        assert align_tokens(torch.full((4, BLANK + 1), filler), [0, 1]) is None
-        assert align_tokens(torch.full((4, BLANK + 1), filler), []) is None
+
+
+@pytest.mark.parametrize("filler", [torch.nan, -torch.inf, torch.inf])
+@pytest.mark.parametrize("frames", [4, 8, 51])
+@pytest.mark.parametrize("tokens", [[], [0, 1], [0, 1, 2, 1]])
+def test_without_numbers_there_is_no_path(filler, frames, tokens):
+    assert align_tokens(torch.full((frames, BLANK + 1), filler), tokens) is None
+
+
+def test_a_single_possible_path_is_found():
+    path = [BLANK, 0, 0, BLANK, 0, 2]
+    log_probs = torch.full((6, BLANK + 1), -torch.inf)
+    log_probs[torch.arange(6), torch.tensor(path)] = -0.5
+    found = align_tokens(log_probs, [0, 0, 2])
+    assert labels_of(found.spans, 6) == path
+    assert found.score == pytest.approx(-3.0)
+    assert align_tokens(log_probs, [0, 2]) is None
 
 
 def test_spans_by_hand():

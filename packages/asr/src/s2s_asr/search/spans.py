@@ -14,6 +14,9 @@ from s2s_asr.interfaces import TokenSpan
 from s2s_asr.words import runs
 from s2s_core.nn.cells import wide
 
+NEVER = -1e30
+"""A logarithm of no probability that can be added to without becoming no number."""
+
 
 class Aligned(NamedTuple):
     """The most probable path that spells a text."""
@@ -39,18 +42,20 @@ def align_tokens(log_probs: Tensor, tokens: Sequence[int]) -> Aligned | None:
 
     if not len(log_probs) or frames_needed(tokens) > len(log_probs):
         return None
-    log_probs, blank = wide(log_probs), log_probs.shape[1] - 1
-    if not tokens:
-        score = float(log_probs[:, blank].sum())
-        return Aligned([], score) if math.isfinite(score) else None
-    path, scores = forced_align(
-        log_probs.contiguous()[None], torch.tensor([list(tokens)], dtype=torch.int32), blank=blank
-    )
-    score = float(scores.sum())
-    if not math.isfinite(score):
+    if not bool((log_probs < math.inf).all()):  # nor is a NaN less
         return None
-    found = runs(path[0].tolist(), scores[0].exp().tolist())
-    return Aligned([span for span in found if span.token != blank], score)
+    # where every path is impossible, or no number, torchaudio reads beyond its tables
+    log_probs, blank = wide(log_probs).clamp(min=NEVER), log_probs.shape[1] - 1
+    if tokens:
+        targets = torch.tensor([list(tokens)], dtype=torch.int32)
+        labels, found = forced_align(log_probs.contiguous()[None], targets, blank=blank)
+        path, scores = labels[0].tolist(), found[0]
+    else:
+        path, scores = [blank] * len(log_probs), log_probs[:, blank]
+    score = float(scores.sum())
+    if score < NEVER / 2:
+        return None
+    return Aligned([span for span in runs(path, scores.exp().tolist()) if span.token != blank], score)
 
 
 def frames_needed(tokens: Sequence[int]) -> int:
