@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2s_asr.interfaces import TokenSpan
-from s2s_asr.words import Word, join_spans, runs, words_of
+from s2s_asr.words import Word, join_spans, marks, runs, words_of
 from s2s_core.text.tokenizers import CharTokenizer, SentencePieceTokenizer
 
 CHARACTERS = CharTokenizer()
@@ -75,3 +75,16 @@ def test_runs_of_a_label_have_its_highest_probability():
     found = runs([7, 7, 2, 7, 7, 7], [0.5, 0.25, 1.0, 0.125, 0.75, 0.25])
     assert found == [TokenSpan(7, 0, 2, 0.5), TokenSpan(2, 2, 3, 1.0), TokenSpan(7, 3, 6, 0.75)]
     assert runs([], []) == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [(slice(0, None), [0, 3, 3, 5]), (slice(3, 5), [0, 0]), (slice(2, None), [1, 1, 3]), (slice(0, 0), [])],
+)
+def test_marks_count_from_the_first_frame_that_is_kept(kept, expected):
+    tokens, chances = [4, 6, 6, 5, 9], [0.5, 0.25, 0.75, 1.0, 0.125]
+    found = marks(tokens, [0, 3, 3, 5, 8], chances, length=8, kept=kept)
+    assert [span.start for span in found] == expected
+    assert all(span.end == span.start + 1 for span in found)
+    if len(found) == 4:
+        assert [(span.token, span.probability) for span in found] == list(zip(tokens, chances, strict=True))[:4]

@@ -37,6 +37,21 @@ def runs(path: Sequence[int], chances: Sequence[float]) -> list[TokenSpan]:
     return spans
 
 
+def marks(
+    tokens: Sequence[int], frames: Sequence[int], chances: Sequence[float], length: int, kept: slice
+) -> list[TokenSpan]:
+    """Tokens that were each found in one frame, as spans of it.
+
+    Args:
+        tokens, frames, chances: what, where, and how probable.
+        length: frames of the utterance.
+        kept: those whose tokens are wanted; they count from 0 there.
+    """
+    first, last, _ = kept.indices(length)
+    found = zip(tokens, frames, chances, strict=True)
+    return [TokenSpan(token, t - first, t - first + 1, chance) for token, t, chance in found if first <= t < last]
+
+
 def join_spans(spans: list[TokenSpan], more: Sequence[TokenSpan]) -> None:
     """Append the spans of the frames that follow, in place; a token that crosses the border stays one token."""
     if spans and more and spans[-1].token == more[0].token and spans[-1].end == more[0].start:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from s2s_asr.decoders.attention_search import AttentionSearch
 from s2s_asr.interfaces import Decoder, TokenSpan
+from s2s_asr.words import marks
 from s2s_core.decoding.state import DecodingState
 from s2s_core.nn.location_attention import Attended, LocationAttention
 from s2s_core.nn.mask import length_mask
@@ -181,13 +182,11 @@ class AttentionDecoder(Decoder):
         logits, weights = self.spell(seen, tokens.view(len(texts), most))
         chosen = logits[:, :most].float().softmax(-1).gather(2, tokens.view(len(texts), most, 1))[..., 0]
         frames = weights[:, :most].argmax(dim=-1).cummax(dim=1).values if most else tokens.view(len(texts), 0)
-        rows: list[list[TokenSpan]] = []
         columns = zip(texts, frames.tolist(), chosen.tolist(), lengths.tolist(), kept, strict=True)
-        for text, places, probabilities, length, keep in columns:
-            first, last, _ = keep.indices(length)
-            found = zip(text, places, probabilities, strict=False)
-            rows.append([TokenSpan(k, t - first, t - first + 1, p) for k, t, p in found if first <= t < last])
-        return rows
+        return [
+            marks(text, places[: len(text)], chances[: len(text)], length, keep)
+            for text, places, chances, length, keep in columns
+        ]
 
 
 @dataclass

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from s2s_asr.decoders.transducer_search import Found, TransducerSearch
 from s2s_asr.interfaces import Decoder, TokenSpan
+from s2s_asr.words import marks
 from s2s_core.nn.cells import wide
 from s2s_core.nn.linear import Linear
 from s2s_core.nn.recurrent_stack import LayerState, RecurrentLayers, RecurrentStack
@@ -110,8 +111,6 @@ class TransducerDecoder(Decoder):
         """The labels and the one frame in which each came out."""
         rows: list[list[TokenSpan]] = []
         for found, length, keep in zip(self.search(self, seen, lengths), lengths.tolist(), kept, strict=True):
-            first, last, _ = keep.indices(length)
             text = found[0] if found else Found([], [], [], 0.0)  # a model that gives no numbers has no text
-            steps = zip(text.tokens, text.frames, text.probabilities, strict=True)
-            rows.append([TokenSpan(k, t - first, t - first + 1, p) for k, t, p in steps if first <= t < last])
+            rows.append(marks(text.tokens, text.frames, text.probabilities, length, keep))
         return rows
