@@ -1,8 +1,10 @@
 import pytest
 
+from s2s_core.cli.tasks import load_object
 from s2s_core.errors import UserError
 from s2s_core.openseq2seq.python_config import Name
 from s2s_core.openseq2seq.settings import gradient_rules, leftovers, old_config, optimizer, schedule, trainer
+from s2s_core.precision.loss_scale import LossScale
 
 
 def old(**base):
@@ -76,14 +78,15 @@ def test_rules_of_gradients():
 
 @pytest.mark.parametrize(
     ("scaling", "expected"),
-    [("Backoff", "Backoff"), ("LogMax", "LogMax"), (512.0, "Static")],
+    [("Backoff", "Backoff"), ("LogMax", "LogMax"), (512.0, "StaticScale")],
 )
 def test_mixed_precision_is_master_weights(scaling, expected):
     plugin = trainer(old(num_epochs=3, dtype="mixed", loss_scaling=scaling))["plugins"][0]
     assert plugin["class_path"] == "s2s_core.precision.master_weights.MasterWeightsPrecision"
     scaler = plugin["init_args"]["loss_scale"]
     assert scaler["class_path"] == f"s2s_core.precision.loss_scale.{expected}"
-    assert scaler.get("init_args") == ({"scale": 512.0} if expected == "Static" else None)
+    assert issubclass(load_object(scaler["class_path"].replace(f".{expected}", f":{expected}")), LossScale)
+    assert scaler.get("init_args") == ({"scale": 512.0} if expected == "StaticScale" else None)
 
 
 def test_the_trainer():

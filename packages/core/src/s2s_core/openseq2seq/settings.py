@@ -264,7 +264,7 @@ def _precision(old: Old) -> dict[str, Any]:
     if scaling == "LogMax":
         scaler = {"class_path": "s2s_core.precision.loss_scale.LogMax"}
     elif isinstance(scaling, int | float):
-        scaler = {"class_path": "s2s_core.precision.loss_scale.Static", "init_args": {"scale": float(scaling)}}
+        scaler = {"class_path": "s2s_core.precision.loss_scale.StaticScale", "init_args": {"scale": float(scaling)}}
     plugin = {"class_path": "s2s_core.precision.master_weights.MasterWeightsPrecision"}
     return {"precision": None, "plugins": [{**plugin, "init_args": {"dtype": "fp16", "loss_scale": scaler}}]}
 
