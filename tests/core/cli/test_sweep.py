@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 
+from s2s_core import trust
 from s2s_core.cli.configs import packaged_configs
 from s2s_core.cli.main import main
 from s2s_core.cli.tasks import installed_tasks, load_object
@@ -24,6 +25,7 @@ GOOD = {
 @pytest.fixture
 def sweep(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(trust, "_given", {})
 
     def run(*arguments, **changes):
         (tmp_path / "sweep.yaml").write_text(yaml.safe_dump({**GOOD, **changes}))
@@ -42,6 +44,16 @@ def test_a_dry_run_prints_the_runs_and_starts_nothing(sweep, tmp_path):
         f"{command} --{LR}={lr} --trainer.max_epochs={epochs}" for lr in (0.1, 0.2) for epochs in (1, 2)
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["sweep.yaml"]
+
+
+def test_every_run_is_allowed_what_the_user_allows(sweep, tmp_path, monkeypatch):
+    (tmp_path / "mine_of_sweep.py").write_text("from lightning.pytorch.callbacks import Callback as Mine\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    key = "--trainer.callbacks=mine_of_sweep.Mine"
+    status, out, _ = sweep("--dry-run", "--allow-class", "mine_of_sweep", key)
+    assert status == 0
+    command = f"lightning run lm fit --config quickstart --allow-class=mine_of_sweep {key} --{LR}="
+    assert all(line.startswith(command) for line in out.splitlines())
 
 
 def test_a_dry_run_of_bayes_shows_the_command(sweep):

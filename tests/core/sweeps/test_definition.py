@@ -35,6 +35,8 @@ def test_a_sweep_is_read():
         ({"command": ["lightning", "run", "asr", "fit", "${args}"]}, "command: expected"),
         ({"command": ["lightning", "run", "lm", "fit", "--config", "x"]}, "command: expected"),
         ({"command": [*GOOD["command"], "--output=x"]}, "--output would be the same for all runs"),
+        ({"command": [*GOOD["command"], "--allow-class=mine"]}, "command: --allow-class is the user's to give"),
+        ({"command": [*GOOD["command"], "--allow-class", "mine"]}, "command: --allow-class is the user's to give"),
         ({"early_terminate": {"type": "envelope"}}, "early_terminate: expected type: hyperband"),
         ({"early_terminate": {"type": "hyperband"}}, "either min_iter, or max_iter and s"),
         ({"early_terminate": {"type": "hyperband", "min_iter": 1, "ete": 2}}, "early_terminate.ete: unknown"),

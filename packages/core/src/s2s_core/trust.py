@@ -30,7 +30,10 @@ REFUSED = (
     "torch.testing",
 )
 """Members of the libraries that fetch, compile or run code."""
-_allowed: set[str] = set()
+_given: dict[str, None] = {}
+"""What the user allows, in order."""
+_of_tasks: set[str] = set()
+"""Modules of the tasks that were asked for."""
 
 
 def take_allowed(argv: list[str]) -> list[str]:
@@ -47,18 +50,23 @@ def take_allowed(argv: list[str]) -> list[str]:
     for prefix in known.prefixes:
         if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", prefix):
             raise UserError(f"{OPTION} {prefix}: expected a module or a class, such as mypackage.encoders")
-        _allowed.add(prefix)
+        _given[prefix] = None
     return rest
+
+
+def allow_options() -> list[str]:
+    """The options that allow another process what the user allows this one."""
+    return [f"{OPTION}={prefix}" for prefix in _given]
 
 
 def allow_task(task: TaskInfo) -> None:
     """Trust the modules of a task that is asked for by name."""
-    _allowed.update(path.partition(":")[0] for path in (task.model, task.data))
+    _of_tasks.update(path.partition(":")[0] for path in (task.model, task.data))
 
 
 def is_trusted(path: str) -> bool:
     """Whether a ``class_path`` may be imported."""
-    return _is_under(path, _allowed) or (_is_under(path, _namespaces()) and not _is_under(path, REFUSED))
+    return _is_under(path, (*_given, *_of_tasks)) or (_is_under(path, _namespaces()) and not _is_under(path, REFUSED))
 
 
 def refusal(path: str) -> str:
@@ -75,7 +83,8 @@ def enforced() -> Iterator[None]:
 
     state: dict[str, Any] = jsonargparse_state.parsing_settings  # there is no public way to put settings back
     before = {key: state[key] for key in ("import_path_verdicts", "import_paths_enforced")}
-    set_parsing_settings(import_path_denylist=["*", *REFUSED], import_path_allowlist=[*_namespaces(), *_allowed])
+    allowed = [*_namespaces(), *_given, *_of_tasks]
+    set_parsing_settings(import_path_denylist=["*", *REFUSED], import_path_allowlist=allowed)
     try:
         yield
     finally:

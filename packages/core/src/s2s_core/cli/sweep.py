@@ -13,7 +13,7 @@ from s2s_core.cli.main import INTERRUPTED
 from s2s_core.cli.tasks import TaskInfo
 from s2s_core.errors import UserError
 from s2s_core.sweeps.definition import Sweep, as_option, parse_sweep, read_sweep
-from s2s_core.trust import take_allowed
+from s2s_core.trust import allow_options, take_allowed
 
 if TYPE_CHECKING:
     from typing import Any
@@ -76,7 +76,7 @@ def _read(task: TaskInfo, asked: argparse.Namespace, keys: list[str]) -> tuple[S
     if asked.config is None:
         raise UserError("--config: expected a sweep's YAML file, or the name of a packaged one")
     sweep = read_sweep(find_sweep(asked.config, task.config_home), task.name)
-    recipe = [*sweep.recipe, *keys]
+    recipe = [*sweep.recipe, *allow_options(), *keys]
     _check(sweep, task, recipe)
     return sweep, recipe
 

@@ -11,6 +11,7 @@ import yaml
 
 from s2s_core.errors import UserError
 from s2s_core.sweeps.space import Parameter, read_parameter
+from s2s_core.trust import OPTION as ALLOW
 
 ARGS = "${args}"
 METHODS = ("grid", "random", "bayes")
@@ -111,6 +112,10 @@ def _recipe(command: Any, task: str) -> list[str]:
     for word in recipe:
         if word.partition("=")[0] in ("--output", "--ckpt_path"):
             raise UserError(f"command: {word.partition('=')[0]} would be the same for all runs; leave it out")
+        if word.partition("=")[0] == ALLOW:
+            raise UserError(
+                f"command: {ALLOW} is the user's to give: beside 'lightning run {task} sweep', not in the file"
+            )
     return recipe
 
 
