@@ -9,6 +9,8 @@ from s2s_core import trust
 from s2s_core.cli.configs import packaged_configs
 from s2s_core.cli.main import main
 from s2s_core.cli.tasks import installed_tasks, load_object
+from s2s_core.sweeps.definition import parse_sweep
+from s2s_core.sweeps.local import plan
 
 if "lm" not in installed_tasks():
     pytest.skip("s2s-lm is not installed", allow_module_level=True)
@@ -109,6 +111,60 @@ def test_resuming_what_is_no_sweep_is_said(capsys, tmp_path):
     assert "expected ENTITY/PROJECT/ID" in capsys.readouterr().err
     assert main(["run", "lm", "sweep", "--resume", str(tmp_path)]) == 2
     assert "holds no sweep" in capsys.readouterr().err
+
+
+def test_resuming_says_what_it_does_not_take(capsys, tmp_path):
+    for words, message in (
+        (["team/project/id", "--dry-run"], "--dry-run: the runs of a registered sweep are the server's"),
+        (["runs/sweeps/typo", "--backend", "local"], "--resume runs/sweeps/typo: no such folder"),
+        ([str(tmp_path), "--config", "quickstart"], "--resume: the sweep has its own --config already"),
+        ([str(tmp_path), "--seed", "1"], "--resume: the sweep has its own --seed already"),
+        ([str(tmp_path), "--output", "x"], "--resume: the sweep has its own --output already"),
+    ):
+        assert main(["run", "lm", "sweep", "--resume", *words]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_dry_run_of_a_begun_sweep_shows_its_own_runs(capsys, tmp_path):
+    content = {**GOOD, "method": "random", "parameters": {LR: {"min": 0.0, "max": 1.0}}}
+    begun = {"task": "lm", "sweep": content, "recipe": ["--x=1"], "count": 2, "seed": 7}
+    (tmp_path / "sweep.json").write_text(json.dumps(begun))
+    assert main(["run", "lm", "sweep", "--resume", str(tmp_path), "--dry-run"]) == 0
+    runs = plan(parse_sweep(content, "lm"), 2, 7)
+    expected = [f"lightning run lm fit --x=1 --{LR}={settings[LR]}" for settings in runs]
+    assert capsys.readouterr().out.splitlines() == expected
+
+
+def test_a_plan_without_its_keys_is_one_line(capsys, tmp_path):
+    for text in ("{}", "[]", '{"task": "lm"}'):
+        (tmp_path / "sweep.json").write_text(text)
+        assert main(["run", "lm", "sweep", "--resume", str(tmp_path)]) == 2
+        err = capsys.readouterr().err
+        assert "holds no sweep of this machine" in err
+        assert err.count("\n") == 1
+
+
+def test_if_every_run_fails_so_does_the_sweep(capsys, tmp_path, monkeypatch):
+    fails = tmp_path / "fails"
+    fails.write_text("#!/bin/sh\nexit 1\n")
+    fails.chmod(0o755)
+    monkeypatch.setattr("s2s_core.sweeps.local.lightning_command", lambda: str(fails))
+    begun = {"task": "lm", "sweep": GOOD, "recipe": [], "count": 2, "seed": 1}
+    (tmp_path / "sweep.json").write_text(json.dumps(begun))
+    assert main(["run", "lm", "sweep", "--resume", str(tmp_path), "--agents", "1"]) == 1
+    assert "failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("key", ["--trainer.callbacks=x.--logger", "--model.note=the --logger"])
+def test_the_logger_of_registered_runs_is_wandb_unless_it_is_chosen(sweep, monkeypatch, key):
+    registered = []
+    monkeypatch.setattr("s2s_core.sweeps.wandb.register", lambda *given: registered.append(given[2]) or "a/b/c")
+    monkeypatch.setattr("s2s_core.sweeps.wandb.run_agents", lambda *_: (False, True))
+    monkeypatch.setattr("s2s_core.sweeps.checks.check_against_config", lambda *_: None)
+    for words in ([key], ["--logger=files"]):
+        assert sweep(*words)[0] == 0
+    assert registered[0][-2:] == ["--logger", "wandb"]
+    assert registered[1][-1] == "--logger=files"
 
 
 @pytest.mark.parametrize(

@@ -109,14 +109,25 @@ def _recipe(command: Any, task: str) -> list[str]:
     if words[:4] != ["lightning", "run", task, "fit"] or ARGS not in words:
         raise UserError(f"{expected}; got {' '.join(words)}")
     recipe = [word for word in words[4:] if word != ARGS]
+    check_common(recipe)
     for word in recipe:
-        if word.partition("=")[0] in ("--output", "--ckpt_path"):
-            raise UserError(f"command: {word.partition('=')[0]} would be the same for all runs; leave it out")
         if word.partition("=")[0] == ALLOW:
             raise UserError(
                 f"command: {ALLOW} is the user's to give: beside 'lightning run {task} sweep', not in the file"
             )
     return recipe
+
+
+def check_common(words: list[str]) -> None:
+    """Check what all runs are given.
+
+    Raises:
+        UserError: if it is what each run has of its own.
+    """
+    for word in words:
+        option = word.partition("=")[0]
+        if option in ("--output", "--ckpt_path"):
+            raise UserError(f"{option} would be the same for all runs of the sweep; leave it out")
 
 
 def _check_early_termination(early: Any) -> None:

@@ -28,6 +28,8 @@ from s2s_core.sweeps.space import draws, grid, grid_size
 from s2s_core.sweeps.workers import devices, environment_of, interrupt, lightning_command, start
 
 PLAN = "sweep.json"
+KEYS = ("task", "sweep", "recipe", "count", "seed")
+"""Of a plan's content."""
 POLL_S = 0.2
 HOPELESS = 3
 """After so many failures and no success a sweep stops: the next run would fail of the same cause."""
@@ -157,6 +159,10 @@ class LocalSweep:
         if len(states) >= HOPELESS and all(state == FAILED for state in states):
             raise UserError(f"sweep: the first {len(states)} runs failed; their logs are in '{self.folder}'")
 
+    def failed(self) -> bool:
+        """Whether every run did."""
+        return all(result.state == FAILED for result in self._results.values())
+
     def report(self) -> str:
         """The table of results, best first, and where they lie."""
         results = list(self._results.values())
@@ -184,9 +190,13 @@ def load_plan(folder: Path) -> dict[str, Any]:
     """
     path = folder / PLAN
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"--resume {folder}: holds no sweep of this machine ('{path}' is not readable)") from error
+    missing = [key for key in KEYS if not isinstance(found, dict) or key not in found]
+    if missing:
+        raise UserError(f"--resume {folder}: holds no sweep of this machine ('{path}' has no {missing[0]})")
+    return found
 
 
 def _last_line(path: Path) -> str:
