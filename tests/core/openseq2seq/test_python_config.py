@@ -76,6 +76,10 @@ def test_nothing_is_executed(read, tmp_path, line):
     assert not (tmp_path / "pwned").exists()
 
 
+def test_dicts_are_merged_in_a_call(read):
+    assert read("a = {'x': 1, 'y': 2}\nb = dict(**a, y=3, **{'z': 4})\n")["b"] == {"x": 1, "y": 3, "z": 4}
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -83,6 +87,8 @@ def test_nothing_is_executed(read, tmp_path, line):
         ("x = [0] * 1000000000", "far too long"),
         ("\nx = {}['a']", r"old\.py:2: .*an entry that is not there"),
         ("x = 1 / 0", "what cannot be computed"),
+        ("x = {}\nx[[1]] = 2", r"old\.py:2: .*a key that is neither text nor a number"),
+        ("x = dict(**7)", r"old\.py:1: .*\*\* before what is no dict"),
         ("x = " + "(" * 5000, "not readable as Python"),
     ],
 )

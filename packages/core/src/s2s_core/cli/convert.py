@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from s2s_core.cli.arguments import VerbParser
 from s2s_core.cli.output import output_file
 from s2s_core.cli.tasks import TaskInfo, load_object
 from s2s_core.errors import UserError
+from s2s_core.openseq2seq.python_config import Name, read_python_config
 
 
 def main(task: TaskInfo, argv: list[str]) -> int:
@@ -44,19 +46,33 @@ def convert(task: TaskInfo, path: Path) -> tuple[str, list[str]]:
     Raises:
         UserError: if the file is no such config, or is of a model without a counterpart in this task.
     """
-    from s2s_core.openseq2seq.python_config import read_python_config
     from s2s_core.openseq2seq.settings import leftovers, old_config, trainer
 
     old = old_config(read_python_config(path), str(path))
     try:
         sections: dict[str, Any] = load_object(task.convert)(old)
+        seed = old.take("random_seed")
+        content = {"seed_everything": 1 if seed is None else seed, **sections, "trainer": trainer(old)}
+        if unknown := next(_names(content, ""), None):
+            raise UserError(f"{unknown[0]}: '{unknown[1]}' is not assigned in the file")
+        body = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:  # a value of a form that no config has
-        raise UserError(f"{path}: not the form of a {old.base_model} config: {type(error).__name__} {error}") from error
-    seed = old.take("random_seed")
-    content = {"seed_everything": 1 if seed is None else seed, **sections, "trainer": trainer(old)}
+    except (KeyError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:  # of a form that no config has
+        what = f"{type(error).__name__} {' '.join(str(error).split())}"
+        raise UserError(f"{path}: not the form of a {old.base_model} config: {what}") from error
     notes = [*old.notes, *leftovers(old)]
     lines = [f"# Converted from OpenSeq2Seq's {path.name}", *(f"# {note}" for note in notes)]
-    body = yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=110)
     return "\n".join(lines) + "\n" + body, notes
+
+
+def _names(content: Any, key: str) -> Iterator[tuple[str, Name]]:
+    """Where names are left that stand for nothing."""
+    if isinstance(content, Name):
+        yield key, content
+    elif isinstance(content, dict):
+        for part, value in content.items():
+            yield from _names(value, f"{key}.{part}" if key else str(part))
+    elif isinstance(content, list | tuple):
+        for number, value in enumerate(content):
+            yield from _names(value, f"{key}[{number}]")

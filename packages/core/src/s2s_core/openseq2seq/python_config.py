@@ -83,7 +83,10 @@ class _Reader:
         if isinstance(target, ast.Name):
             self.variables[target.id] = value
         elif isinstance(target, ast.Subscript) and isinstance(holder := self.value(target.value), dict):
-            holder[self.value(target.slice)] = value
+            key = self.value(target.slice)
+            if isinstance(key, list | dict):
+                raise self._refuse(target, "a key that is neither text nor a number")
+            holder[key] = value
         else:
             raise self._refuse(target, "an assignment to something else than a variable or a key")
 
@@ -125,11 +128,23 @@ class _Reader:
     def _call(self, node: ast.Call) -> Any:
         called = ast.unparse(node.func)
         if called == "dict" and not node.args:
-            return {word.arg: self.value(word.value) for word in node.keywords if word.arg}
+            return self._keywords(node)
         if called in ("os.path.join", "path.join"):
             parts = [self.value(argument) for argument in node.args]
             return "/".join(str(part).rstrip("/") for part in parts)
         return Name(called)
+
+    def _keywords(self, node: ast.Call) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for word in node.keywords:
+            value = self.value(word.value)
+            if word.arg is not None:
+                found[word.arg] = value
+            elif isinstance(value, dict):
+                found.update(value)
+            else:
+                raise self._refuse(word, "** before what is no dict")
+        return found
 
     def _number(self, node: ast.expr) -> int | float:
         value = self.value(node)

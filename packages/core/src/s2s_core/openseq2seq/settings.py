@@ -46,6 +46,17 @@ class Old:
         self.taken.add(key)
         return self.params.get(key, default)
 
+    def number(self, key: str) -> Any:
+        """A first-level number, or None.
+
+        Raises:
+            UserError: if it is a name that stands for nothing.
+        """
+        value = self.take(key)
+        if isinstance(value, Name):
+            raise UserError(f"{key}: '{value}' is not assigned in the file")
+        return value
+
     def part(self, key: str) -> str:
         """The class that a setting names, without its module."""
         value = self.take(key)
@@ -230,21 +241,21 @@ def gradient_rules(old: Old) -> dict[str, Any]:
 def trainer(old: Old) -> dict[str, Any]:
     """Length, devices, clipping, accumulation and precision as the trainer's keys."""
     found: dict[str, Any] = {}
-    epochs, steps = old.take("num_epochs"), old.take("max_steps")
+    epochs, steps = old.number("num_epochs"), old.number("max_steps")
     if epochs is not None:
         found["max_epochs"] = int(epochs)
     if steps is not None:
         found["max_steps"] = int(steps)
-    horovod, gpus = old.take("use_horovod", False), old.take("num_gpus")
+    horovod, gpus = old.take("use_horovod", False), old.number("num_gpus")
     old.take("gpu_ids")
     found["devices"] = "auto" if horovod or (gpus or 1) > 1 else 1
-    if (norm := old.take("max_grad_norm")) is not None:
+    if (norm := old.number("max_grad_norm")) is not None:
         found["gradient_clip_val"] = float(norm)
-    if (old.take("iter_size") or 1) > 1:
+    if (old.number("iter_size") or 1) > 1:
         found["accumulate_grad_batches"] = int(old.params["iter_size"])
-    if (steps := old.take("eval_steps")) is not None:
+    if (steps := old.number("eval_steps")) is not None:
         found |= {"val_check_interval": int(steps), "check_val_every_n_epoch": None}
-    if (steps := old.take("save_summaries_steps") or old.params.get("print_loss_steps")) is not None:
+    if (steps := old.number("save_summaries_steps") or old.number("print_loss_steps")) is not None:
         found["log_every_n_steps"] = int(steps)
     old.taken |= {"print_loss_steps", "print_samples_steps", "print_bench_info_steps", "bench_start", "logdir", "hooks"}
     old.taken |= {"summaries", "save_checkpoint_steps", "num_checkpoints", "restore_best_checkpoint", "use_xla_jit"}
