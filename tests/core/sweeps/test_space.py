@@ -94,6 +94,12 @@ def test_a_random_search_can_be_lengthened_and_repeated():
         ({"distribution": "log_uniform_values", "min": 0.0, "max": 1.0}, "above 0"),
         ({"values": []}, "a list with an entry"),
         ({"values": [1, 2], "probabilities": [0.5, 0.6]}, "1 together"),
+        ({"values": [1, 2], "probabilities": 0.5}, "one for each of values"),
+        ({"values": [1, 2], "probabilities": ["a", "b"]}, "one for each of values"),
+        ({"value": 0.1, "probabilities": [1.0]}, "one for each of values"),
+        ({"distribution": "log_uniform", "min": 100, "max": 1000}, "exponents of e; for values write log_uniform_val"),
+        ({"distribution": "inv_log_uniform", "min": -1000, "max": 1}, "for values write inv_log_uniform_values"),
+        ({"distribution": "beta", "a": 0}, "key.a: expected a number above 0, got 0"),
         ({"value": 1, "vales": 2}, "unknown setting 'vales'"),
     ],
 )

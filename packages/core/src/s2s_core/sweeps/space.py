@@ -31,6 +31,8 @@ DRAWS: dict[str, Callable[[random.Random, Mapping[str, Any]], float]] = {
 """A draw of each continuous distribution from its settings; ``q_NAME`` is the same, rounded to multiples of ``q``."""
 QUANTISED = ("uniform", "log_uniform", "log_uniform_values", "normal", "log_normal", "beta")
 BOUNDED = {"int_uniform", "uniform", "log_uniform", "log_uniform_values", "inv_log_uniform", "inv_log_uniform_values"}
+LARGEST_EXPONENT = 700
+"""Of e: a double ends at 709."""
 NUMBERS = ("min", "max", "mu", "sigma", "q", "a", "b")
 
 
@@ -146,17 +148,27 @@ def _check_settings(where: str, name: str, settings: Mapping[str, Any]) -> None:
             raise UserError(f"{where}.{setting}: expected a number, got {value!r}{hint}")
     if "values" in settings and (not isinstance(settings["values"], list) or not settings["values"]):
         raise UserError(f"{where}.values: expected a list with an entry at least, got {settings['values']!r}")
-    weights = settings.get("probabilities")
-    if weights is not None and (len(weights) != len(settings["values"]) or not math.isclose(sum(weights), 1.0)):
-        raise UserError(f"{where}.probabilities: expected one for each value, 1 together")
+    if "probabilities" in settings and not _are_weights(settings["probabilities"], settings.get("values")):
+        raise UserError(f"{where}.probabilities: expected one for each of values, 1 together")
     if name not in LISTS and "min" in settings and "max" in settings:
         low, high = settings["min"], settings["max"]
         if low >= high:
             raise UserError(f"{where}: min {low} is not below max {high}")
         if name.endswith("_values") and low <= 0:
             raise UserError(f"{where}.min: {name} needs values above 0, got {low}")
+        if name.endswith("log_uniform") and max(abs(low), abs(high)) > LARGEST_EXPONENT:
+            raise UserError(f"{where}: min and max are exponents of e; for values write {name}_values")
+    for setting in ("a", "b"):
+        if settings.get(setting, 1) <= 0:
+            raise UserError(f"{where}.{setting}: expected a number above 0, got {settings[setting]}")
     if settings.get("q", 1) <= 0:
         raise UserError(f"{where}.q: expected a number above 0, got {settings['q']}")
+
+
+def _are_weights(weights: Any, values: Any) -> bool:
+    if not isinstance(weights, list) or not isinstance(values, list) or len(weights) != len(values):
+        return False
+    return all(isinstance(weight, int | float) for weight in weights) and math.isclose(sum(weights), 1.0)
 
 
 def grid(parameters: list[Parameter]) -> Iterator[dict[str, Any]]:
