@@ -53,8 +53,9 @@ def test_an_offline_run_is_told_config_machine_and_code(quiet, tmp_path, capsys)
     import wandb
 
     logger = wandb_logger(WandbRun(project="p", name="n", mode="offline"), "lm", tmp_path / "run")
+    (tmp_path / "config.yaml").write_text("model: {init_args: {lr: 0.1}}\n")
     try:
-        tracking.log_setting([logger], {"commit": "abc"}, {"model": {"init_args": {"lr": 0.1}}})
+        tracking.log_setting([logger], {"commit": "abc"}, tmp_path / "config.yaml")
         config = dict(logger.experiment.config)
         assert config["s2s"]["commit"] == "abc"
         assert config["model"]["init_args"]["lr"] == 0.1

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from jsonargparse import ArgumentError
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -22,7 +21,7 @@ from s2s_core.cli.tasks import TaskInfo, load_object
 from s2s_core.cli.throughput import Throughput
 from s2s_core.errors import UserError
 from s2s_core.precision.report import PrecisionReport
-from s2s_core.tracking.machine import describe_machine, write_machine
+from s2s_core.tracking.machine import write_machine
 from s2s_core.tracking.weights_and_biases import WandbRun, log_setting, wandb_logger
 
 DEFAULT_SEED = 1
@@ -51,9 +50,7 @@ class SaveRunConfig(SaveConfigCallback):
         folder.mkdir(parents=True, exist_ok=True)
         # with nulls: left out, they would come back as defaults
         self.parser.save(self.config, str(folder / RUN_CONFIG), skip_unset=False, overwrite=True, multifile=False)
-        write_machine(folder)
-        config = yaml.safe_load((folder / RUN_CONFIG).read_text(encoding="utf-8"))
-        log_setting(trainer.loggers, describe_machine(), config)
+        log_setting(trainer.loggers, write_machine(folder), folder / RUN_CONFIG)
 
 
 class TaskCLI(LightningCLI):

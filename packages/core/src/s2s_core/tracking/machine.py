@@ -43,6 +43,8 @@ def describe_machine() -> dict[str, Any]:
 def code_version() -> str | None:
     """The commit of the repository that this package lies in, ``-dirty`` if files differ; None outside a repository."""
     folder = Path(__file__).parent
+    if "site-packages" in folder.parts:  # an environment may lie in somebody else's repository
+        return None
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude", "*"],
@@ -53,20 +55,33 @@ def code_version() -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    if done.returncode or "site-packages" in folder.parts:  # an environment may lie in somebody else's repository
-        return None
-    return done.stdout.strip() or None
+    return None if done.returncode else done.stdout.strip() or None
 
 
-def write_machine(folder: Path) -> None:
-    """Write ``machine.json`` to a run's folder; a run that goes on keeps that of its first start under ``before``."""
+def write_machine(folder: Path) -> dict[str, Any]:
+    """Write ``machine.json`` to a run's folder, whole or not at all; returns what `describe_machine` says.
+
+    A run that goes on keeps that of its earlier starts under ``before``.
+    """
     path = folder / MACHINE
-    content = describe_machine()
-    if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
+    about = describe_machine()
+    content = dict(about)
+    if before := read_machine(folder):
         content["before"] = [*before.pop("before", []), before]
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
+    return about
+
+
+def read_machine(folder: Path) -> dict[str, Any]:
+    """What `write_machine` wrote to a run's folder; empty if there is none, or none that is whole."""
+    try:
+        content = json.loads((folder / MACHINE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _processor() -> str:

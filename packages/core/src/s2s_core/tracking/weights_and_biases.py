@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import yaml
 from lightning.pytorch.loggers import WandbLogger
 
 from s2s_core.errors import UserError
@@ -98,11 +99,11 @@ def why_offline(mode: str) -> str | None:
     return None
 
 
-def log_setting(loggers: Iterable[Any], about: dict[str, Any], config: dict[str, Any]) -> None:
-    """Tell Weights & Biases a run's whole config, its machine and its code's version."""
+def log_setting(loggers: Iterable[Any], about: dict[str, Any], config: Path) -> None:
+    """Tell Weights & Biases a run's whole config, which is in a file, its machine and its code's version."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
-            logger.log_hyperparams({**config, "s2s": about})
+            logger.log_hyperparams({**yaml.safe_load(config.read_text(encoding="utf-8")), "s2s": about})
 
 
 def in_sweep() -> bool:
