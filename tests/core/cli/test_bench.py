@@ -12,8 +12,10 @@ from torch import nn
 
 from s2s_core.cli import ceiling, measuring
 from s2s_core.cli.bench import main
+from s2s_core.cli.lightning_cli import TaskCLI
 from s2s_core.cli.measuring import Effort, forward_flops, measure, padding_of
 from s2s_core.cli.tasks import TaskInfo
+from s2s_core.compiling import Compile
 from s2s_core.errors import UserError
 from s2s_core.nn.rnn import Recurrent
 
@@ -263,6 +265,20 @@ def test_command_prints_a_table_and_writes_json(toy, capsys):
 def test_command_on_the_configs_data(toy, capsys):
     assert main(toy, ["--config", "toy.yaml", "--precisions", "32", "--steps", "3", "--data", "config"]) == 0
     assert "data of the config" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("data", ["synthetic", "config"])
+def test_what_the_config_compiles_is_compiled_and_it_is_read_once_a_precision(toy, tmp_path, monkeypatch, data):
+    compiled, read = [], []
+    monkeypatch.setattr(Compile, "compile", lambda self, model: compiled.append((self.modules, type(model).__name__)))
+    parse = TaskCLI.parse_arguments
+    monkeypatch.setattr(TaskCLI, "parse_arguments", lambda *given: read.append(1) or parse(*given))
+    callback = "{class_path: s2s_core.compiling.Compile, init_args: {modules: [linear]}}"
+    (tmp_path / "toy.yaml").write_text(f"{CONFIG}trainer: {{callbacks: [{callback}]}}\n")
+    words = ["--config", "toy.yaml", "--precisions", "32,bf16", "--steps", "3", "--device", "cpu", "--data", data]
+    assert main(toy, words) == 0
+    assert compiled == [(["linear"], "Toy")] * 2
+    assert len(read) == {"synthetic": 1, "config": 2}[data]
 
 
 @pytest.mark.parametrize(

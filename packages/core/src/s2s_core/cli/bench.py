@@ -135,18 +135,23 @@ class _Work:
     def __init__(self, task: TaskInfo, arguments: list[str], asked: argparse.Namespace, keeps: bool) -> None:
         self._task, self._arguments, self._asked, self._keeps = task, arguments, asked, keeps
         self._built: Task | None = None
-        self._cli = self._parse()
-        self.clip_norm: float | None = self._cli.config.get("trainer.gradient_clip_val")
+        self._parsed = self._parse()
+        config = self._parsed.config
+        self._model: Any = config["model"]
+        self._callbacks: Any = config.get("trainer.callbacks")
+        self.clip_norm: float | None = config.get("trainer.gradient_clip_val")
 
     def fresh(self) -> tuple[Task, Iterable[Any]]:
         """The config's task, as built, and batches for it."""
-        if self._asked.data == "config":
-            return self._with_data()
+        model, batches = self._with_data() if self._asked.data == "config" else self._synthetic()
+        for compiling in _compilings(self._callbacks):
+            compiling.compile(model)
+        return model, batches
+
+    def _synthetic(self) -> tuple[Task, Iterable[Any]]:
         model = self._built or self._build()
         if self._keeps:
             self._built, model = model, copy.deepcopy(model)
-        for compiling in _compilings(self._cli.config.get("trainer.callbacks")):
-            compiling.compile(model)
         return model, [model.bench_batch(self._asked.seconds, self._asked.batch)]
 
     def _build(self) -> Task:
@@ -155,13 +160,13 @@ class _Work:
         from s2s_core.checkpoint import build_task
 
         torch.manual_seed(0)
-        return build_task(self._cli.config["model"].as_dict(), "config")
+        return build_task(self._model.as_dict(), "config")
 
     def _with_data(self) -> tuple[Task, Iterable[Any]]:
         import torch
 
         torch.manual_seed(0)
-        cli, self._cli = self._cli, self._parse()  # data modules serve one run
+        cli, self._parsed = self._parsed or self._parse(), None  # data modules serve one run
         cli.build()
         cli.trainer.strategy.connect(cli.model)  # the data module asks its trainer's model for the tokenizer
         cli.datamodule.trainer = cli.trainer
