@@ -19,7 +19,8 @@ from pathlib import Path
 
 import torch
 import torchvision
-from timing import LocalSystem, System, cpu_ratio, interleave, print_table, processor, summary
+from machine import cpu_name
+from timing import LocalSystem, System, cpu_ratio, interleave, print_table, summary
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
@@ -133,7 +134,7 @@ def main() -> None:
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
         "threads": torch.get_num_threads(),
-        "processor": processor(),
+        "processor": cpu_name(),
     }
     args.output.parent.mkdir(exist_ok=True)
     args.output.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")

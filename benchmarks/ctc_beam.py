@@ -14,7 +14,6 @@ import argparse
 import json
 import math
 import os
-import platform
 import re
 import tempfile
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from machine import cpu_name
 from timing import LocalSystem, System, interleave, print_table, summary
 
 from s2s_asr.metrics import ErrorRate
@@ -159,7 +159,7 @@ def main() -> None:
     rows = rows_of(interleave(timed_systems, options.steps), made, references)
     print_table(rows, COLUMNS)
     result = {
-        "host": platform.processor() or platform.machine(),
+        "host": cpu_name(),
         "cores_used": 1,
         "threads": os.environ.get("OMP_NUM_THREADS"),
         "rows": rows,

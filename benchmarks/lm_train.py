@@ -18,7 +18,8 @@ import sys
 from pathlib import Path
 
 import torch
-from timing import LocalSystem, System, cpu_ratio, interleave, print_table, processor, summary
+from machine import cpu_name
+from timing import LocalSystem, System, cpu_ratio, interleave, print_table, summary
 from torch import nn
 
 from s2s_core.cli.ceiling import library_product_flops
@@ -122,7 +123,7 @@ def main() -> None:
         print(f"lm-train {precision} ...", file=sys.stderr, flush=True)
         rows += compare(precision, args.steps)
     print_table(rows, COLUMNS)
-    about = {"torch": torch.__version__, "threads": torch.get_num_threads(), "processor": processor()}
+    about = {"torch": torch.__version__, "threads": torch.get_num_threads(), "processor": cpu_name()}
     args.output.parent.mkdir(exist_ok=True)
     args.output.write_text(json.dumps({**about, "rows": rows}, indent=1) + "\n")
 

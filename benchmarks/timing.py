@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Protocol
 
 
@@ -89,17 +87,6 @@ def cpu_ratio(peer: LocalSystem, ours: LocalSystem) -> float:
     """How many times the processor time of one system's steps another's take, without the step to warm up."""
     medians = [statistics.median(system.cpu_seconds[1:]) for system in (peer, ours)]
     return round(medians[0] / medians[1], 2)
-
-
-def processor() -> str:
-    """The processor's name, as Linux tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = {line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")}
-    tiles = any("amx_bf16" in line for line in lines)
-    return ", ".join(sorted(names)) + (" with AMX" if tiles else "")
 
 
 def print_table(rows: list[dict], columns: Sequence[str]) -> None:

@@ -13,12 +13,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from machine import cpu_name
 from timing import LocalSystem, System, interleave, print_table, summary
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -144,7 +144,7 @@ def main() -> None:
     print_table(rows, COLUMNS)
     result = {
         "command": f"OMP_NUM_THREADS={threads} python benchmarks/wavenet_gen.py {' '.join(sys.argv[1:])}".strip(),
-        "machine": platform.processor() or platform.machine(),
+        "machine": cpu_name(),
         "torch": torch.__version__,
         "threads": threads,
         "ceiling_gflop_per_s": round(ceiling / 1e9, 1),

@@ -1,4 +1,4 @@
-"""What kernels ask about the host's processor."""
+"""What kernels and reports ask about the host's processor."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ def processor() -> str:
         return f"{platform.machine()} {platform.processor()}"
     kinds = ("vendor_id", "model name", "flags", "Features")
     return "\n".join(sorted({line for line in lines if line.startswith(kinds)}))
+
+
+def processor_name() -> str:
+    """Its model, for people to read; the architecture where the system does not tell it."""
+    lines = processor().splitlines()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
 
 
 def is_intel() -> bool:

@@ -17,6 +17,7 @@ import torch
 
 from s2s_core import __version__
 from s2s_core.cores import usable_cores
+from s2s_core.nn.processor import processor_name
 
 MACHINE = "machine.json"
 PACKAGES = ("torch", "lightning", "torchaudio", "torchvision", "lhotse", "deepspeed", "numpy")
@@ -31,7 +32,7 @@ def describe_machine() -> dict[str, Any]:
         "commit": code_version(),
         "python": platform.python_version(),
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": usable_cores(),
         "threads": torch.get_num_threads(),
         "memory_gb": _memory_gb(),
@@ -82,14 +83,6 @@ def read_machine(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _memory_gb() -> float | None:
