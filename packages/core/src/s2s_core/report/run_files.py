@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from s2s_core.errors import UserError
+from s2s_core.tracking.history import logged, tables
+from s2s_core.tracking.machine import read_machine
 
 Points = list[tuple[float, float]]
 
@@ -54,42 +53,21 @@ def read_run(folder: Path) -> RunFiles:
     """
     if not folder.is_dir():
         raise UserError(f"'{folder}': no such folder; expected that of a run")
-    tables = sorted(folder.glob("csv/version_*/metrics.csv"), key=lambda path: int(path.parent.name[8:]))
     config = folder / "config.yaml"
-    if not tables and not config.is_file():
+    if not tables(folder) and not config.is_file():
         raise UserError(f"'{folder}': expected a run's folder, with config.yaml and csv/version_0/metrics.csv")
     curves: dict[str, Points] = {}
-    for table in tables:
-        for key, step, value in _rows(table):
+    for key, step, value in logged(folder):
+        if math.isfinite(value):
             curves.setdefault(key, []).append((step, value))
     return RunFiles(
         folder=folder,
         curves={key: sorted(points) for key, points in curves.items()},
         samples=_samples(folder / "tensorboard"),
         config=config.read_text(encoding="utf-8", errors="replace") if config.is_file() else "",
-        machine=_machine(folder / "machine.json"),
+        machine=read_machine(folder),
         checkpoints=[(path.name, path.stat().st_size) for path in sorted(folder.glob("checkpoints/*.ckpt"))],
     )
-
-
-def _rows(table: Path) -> Iterator[tuple[str, float, float]]:
-    with table.open(encoding="utf-8", newline="", errors="replace") as file:
-        for number, row in enumerate(csv.DictReader(file), 2):
-            try:
-                figures = {key: float(value) for key, value in row.items() if key and value}
-            except (TypeError, ValueError) as error:
-                raise UserError(f"{table}:{number}: expected numbers: {error}") from error
-            step = figures.pop("step", 0.0)
-            figures.pop("epoch", None)
-            yield from ((key, step, value) for key, value in figures.items() if math.isfinite(value))
-
-
-def _machine(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # runs of other versions have none
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _samples(folder: Path) -> list[Sample]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from s2s_core.tracking.history import logged
+
 DONE, FAILED, INTERRUPTED = "done", "failed", "interrupted"
 TABLE = "results.csv"
 FIXED = ("run", "state", "best", "last", "seconds")
@@ -37,12 +39,7 @@ class Result:
 
 def history(folder: Path, metric: str) -> list[float]:
     """The values of a metric that a run logged, in order; of all its starts."""
-    versions = sorted(folder.glob("csv/version_*/metrics.csv"), key=lambda path: int(path.parent.name[8:]))
-    found: list[float] = []
-    for path in versions:
-        with path.open(encoding="utf-8", newline="") as file:
-            found += [float(row[metric]) for row in csv.DictReader(file) if row.get(metric)]
-    return [value for value in found if not math.isnan(value)]
+    return [value for key, _, value in logged(folder) if key == metric and not math.isnan(value)]
 
 
 def write_table(folder: Path, results: Iterable[Result], keys: Sequence[str]) -> None:

@@ -13,8 +13,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from s2s_core import __version__
 from s2s_core.cores import usable_cores
 from s2s_core.nn.processor import processor_name
@@ -25,6 +23,8 @@ PACKAGES = ("torch", "lightning", "torchaudio", "torchvision", "lhotse", "deepsp
 
 def describe_machine() -> dict[str, Any]:
     """Processor, memory, devices, versions, the code's commit and the command, as plain data."""
+    import torch
+
     return {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "started": time.strftime("%Y-%m-%d %H:%M:%S %z"),
