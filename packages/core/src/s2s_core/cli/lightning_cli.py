@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from jsonargparse import ArgumentError
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
@@ -14,8 +13,9 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from s2s_core import trust
-from s2s_core.checkpoint import AtomicCheckpointIO, check_trusted
+from s2s_core.checkpoint import AtomicCheckpointIO
 from s2s_core.cli.explain import explain
+from s2s_core.cli.parsing import parse_checked
 from s2s_core.cli.progress import RunProgress
 from s2s_core.cli.tasks import TaskInfo, load_object
 from s2s_core.cli.throughput import Throughput
@@ -115,12 +115,7 @@ class TaskCLI(LightningCLI):
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        try:
-            self.config = parser.parse_args(args)  # type: ignore[arg-type]
-        except ArgumentError as error:
-            raise UserError(explain(str(error), [action.dest for action in parser._actions])) from error
-        for section in ("model", "data"):
-            check_trusted(self.config.get(section).as_dict() if self.config.get(section) else None, "config")
+        self.config = parse_checked(parser, args)
 
     def before_instantiate_classes(self) -> None:
         if not self.trains:

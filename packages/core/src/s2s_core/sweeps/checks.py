@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jsonargparse import ArgumentError
-
-from s2s_core.checkpoint import check_trusted
 from s2s_core.cli.configs import resolve_config_arguments
-from s2s_core.cli.explain import explain
+from s2s_core.cli.parsing import parse_checked
 from s2s_core.cli.runs import key_parser
 from s2s_core.cli.tasks import TaskInfo, load_object
 from s2s_core.errors import UserError
 from s2s_core.sweeps.definition import Sweep, as_option
-from s2s_core.trust import enforced
-
-if TYPE_CHECKING:
-    from lightning.pytorch.cli import LightningArgumentParser
 
 TRAINING_FIGURES = ("train/loss", "train/grad_norm")
 
@@ -36,23 +28,12 @@ def check_against_config(sweep: Sweep, task: TaskInfo, words: list[str]) -> None
     """
     parser = key_parser(task, trains=True)
     resolved = resolve_config_arguments(words, task.config_home)
-    config = _parse(parser, resolved, "")
+    config = parse_checked(parser, resolved)
     for parameter in sweep.parameters:
         for value in parameter.ends():
             option = as_option(parameter.key, value)
-            _parse(parser, [*resolved, option], f"parameters.{parameter.key}: {value}: ")
+            parse_checked(parser, [*resolved, option], f"parameters.{parameter.key}: {value}: ")
     _check_metric(sweep, task, config)
-
-
-def _parse(parser: LightningArgumentParser, words: list[str], where: str) -> Any:
-    try:
-        with enforced():
-            config = parser.parse_args(words)  # type: ignore[arg-type]
-    except (ArgumentError, argparse.ArgumentError) as error:
-        raise UserError(where + explain(str(error), [action.dest for action in parser._actions])) from error
-    for section in ("model", "data"):
-        check_trusted(config[section].as_dict() if config.get(section) else None, f"{where}config")
-    return config
 
 
 def _check_metric(sweep: Sweep, task: TaskInfo, config: Any) -> None:
