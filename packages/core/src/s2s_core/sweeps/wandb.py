@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -13,8 +12,10 @@ from typing import Any
 from s2s_core.errors import UserError
 from s2s_core.sweeps.definition import ARGS, Sweep
 from s2s_core.sweeps.workers import devices, environment_of, interrupt, start
+from s2s_core.tracking.wandb_client import client_settings, project_of, require_wandb
 
 POLL_S = 0.2
+OTHERWISE = ", or use --backend local"
 PATH = re.compile(r"[^/\s]+/[^/\s]+/[^/\s]+")
 
 
@@ -24,18 +25,11 @@ def require_client() -> Any:
     Raises:
         UserError: if it is not installed, or nobody is logged in.
     """
-    try:
-        import wandb
-    except ModuleNotFoundError as error:
-        raise UserError(
-            "sweep: needs Weights & Biases: pip install 's2s-core[wandb]', or use --backend local"
-        ) from error
-    from wandb.apis import InternalApi
-
-    api_key = InternalApi().api_key
+    wandb = require_wandb("sweep", OTHERWISE)
+    api_key = client_settings().api_key
     wandb.teardown()
     if api_key is None:
-        raise UserError("sweep: nobody is logged in to Weights & Biases: run 'wandb login', or use --backend local")
+        raise UserError(f"sweep: nobody is logged in to Weights & Biases: run 'wandb login'{OTHERWISE}")
     return wandb
 
 
@@ -46,13 +40,11 @@ def register(sweep: Sweep, task: str, recipe: list[str]) -> str:
         UserError: if the server refuses or cannot be reached.
     """
     wandb = require_client()
-    from wandb.apis import InternalApi
-
     # any agent on any machine with the package may run this command; fit chooses the run's folder by its id
     command = ["${env}", "lightning", "run", task, "fit", *recipe, ARGS]
     content = {**sweep.content, "command": command, "program": "lightning"}
-    project = content.get("project") or os.environ.get("WANDB_PROJECT") or f"s2s-{task}"
-    api = InternalApi()
+    project = project_of(content.get("project"), task)
+    api = client_settings()
     try:
         sweep_id, warnings = api.upsert_sweep(content, project=project, entity=content.get("entity"))
         # upsert_sweep leaves entity and project as the server names them in the settings

@@ -15,6 +15,7 @@ import yaml
 from lightning.pytorch.loggers import WandbLogger
 
 from s2s_core.errors import UserError
+from s2s_core.tracking.wandb_client import client_settings, project_of, require_wandb
 
 REACH_TIMEOUT_S = 3.0
 
@@ -43,10 +44,7 @@ def wandb_logger(options: WandbRun, task: str, folder: Path) -> WandbLogger:
         UserError: if wandb is not installed, if checkpoints are to be uploaded offline, or if the server does not take
             the run.
     """
-    try:
-        import wandb
-    except ModuleNotFoundError as error:
-        raise UserError("--logger wandb: needs Weights & Biases: pip install 's2s-core[wandb]'") from error
+    wandb = require_wandb("--logger wandb")
     reason = why_offline(options.mode)
     if reason and options.checkpoints:
         raise UserError(f"--wandb.checkpoints: {reason}, and offline runs cannot upload artifacts")
@@ -54,7 +52,7 @@ def wandb_logger(options: WandbRun, task: str, folder: Path) -> WandbLogger:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it would wait for a network in vain
     folder.mkdir(parents=True, exist_ok=True)
     logger = WandbLogger(
-        project=options.project or os.environ.get("WANDB_PROJECT") or f"s2s-{task}",
+        project=project_of(options.project, task),
         entity=options.entity,
         name=options.name or folder.name,
         tags=options.tags,
@@ -83,9 +81,7 @@ def why_offline(mode: str) -> str | None:
         return None
     if forced:
         return "it is set to be offline" if forced in ("offline", "dryrun") else f"WANDB_MODE is {forced}"
-    from wandb.apis import InternalApi
-
-    api = InternalApi()
+    api = client_settings()
     if api.api_key is None:
         return "nobody is logged in ('wandb login')"
     address = urlsplit(str(api.settings("base_url")))
