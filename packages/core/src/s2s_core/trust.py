@@ -6,6 +6,7 @@ own classes are allowed by ``--allow-class PREFIX``, for the rest of the process
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -91,12 +92,13 @@ def enforced() -> Iterator[None]:
         state.update(before)
 
 
-def _namespaces() -> list[str]:
+@functools.cache
+def _namespaces() -> tuple[str, ...]:
     # a package that registers a task is installed, and its code runs with every command anyway
     packages = {name.replace("-", "_") for name in PACKAGE_OF.values()} | {
         t.package for t in installed_tasks().values()
     }
-    return sorted({"s2s_core", *packages, *LIBRARIES})
+    return tuple(sorted({"s2s_core", *packages, *LIBRARIES}))
 
 
 def _is_under(path: str, prefixes: Iterable[str]) -> bool:
