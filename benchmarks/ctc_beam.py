@@ -69,18 +69,19 @@ def pyctcdecode_alone(arpa: str | None, words: list[str]) -> Decode:
 def flashlight_alone(arpa: str, words: list[str]) -> Decode:
     from torchaudio.models.decoder import ctc_decoder
 
-    lexicon = Path(tempfile.mkdtemp()) / "lexicon.txt"
-    lexicon.write_text("".join(f"{word} {' '.join(word)} |\n" for word in words))
-    decoder = ctc_decoder(
-        lexicon=str(lexicon),
-        tokens=[*CHARACTERS.replace(" ", "|"), "-"],
-        lm=arpa,
-        beam_size=BEAM,
-        beam_threshold=25.0,
-        lm_weight=ALPHA * math.log(10),
-        word_score=BETA,
-        blank_token="-",
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        lexicon = Path(folder) / "lexicon.txt"
+        lexicon.write_text("".join(f"{word} {' '.join(word)} |\n" for word in words))
+        decoder = ctc_decoder(
+            lexicon=str(lexicon),
+            tokens=[*CHARACTERS.replace(" ", "|"), "-"],
+            lm=arpa,
+            beam_size=BEAM,
+            beam_threshold=25.0,
+            lm_weight=ALPHA * math.log(10),
+            word_score=BETA,
+            blank_token="-",
+        )
     return lambda scores: " ".join(decoder(torch.from_numpy(scores[None]))[0][0].words)
 
 
