@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from s2s_lm.sentiment.metrics import CELL, Confusion, figures, picture
+from s2s_core.confusion import Confusion
+from s2s_lm.sentiment.metrics import CELL, figures, picture
 
 
 def test_counts_and_figures():

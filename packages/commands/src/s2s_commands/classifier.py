@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
 from s2s_commands.interfaces import Decoder, ImageBatch, Loss, SoundBatch
-from s2s_commands.metrics import Confusion, TopAccuracy, draw_confusion
+from s2s_commands.metrics import TopAccuracy, draw_confusion
 from s2s_commands.mixup import Mixup
+from s2s_core.confusion import Confusion
 from s2s_core.errors import UserError
 from s2s_core.losses.reduction import LossSum
 from s2s_core.optim.larc import Larc
@@ -141,8 +142,9 @@ class Classifier(Task):
         logits = self.batch_logits(batch)
         loss: LossSum = self.loss(logits, self.targets_of(batch.labels))
         self.eval_loss.update(loss.mean, loss.weight)
-        for metric in (self.eval_accuracy, self.eval_top5, self.eval_confusion):
+        for metric in (self.eval_accuracy, self.eval_top5):
             metric.update(logits, batch.labels)
+        self.eval_confusion.update(logits.argmax(dim=1), batch.labels)
         return logits
 
     def on_validation_epoch_end(self) -> None:

@@ -52,33 +52,6 @@ class TopAccuracy(Metric):
         return self.right / self.count.clamp(min=1)
 
 
-class Confusion(Metric):
-    """Counts of true class (rows) against the highest score (columns); unlabelled examples (-1) do not count.
-
-    Args:
-        num_classes: how many classes.
-    """
-
-    full_state_update = False
-    is_differentiable = False
-    counts: Tensor
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.num_classes = num_classes
-        self.add_state("counts", torch.zeros(num_classes, num_classes, dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, logits: Tensor, labels: Tensor) -> None:
-        """Add examples: logits ``(batch, classes)`` and labels ``(batch,)``."""
-        known = labels >= 0
-        cells = labels[known] * self.num_classes + logits.argmax(dim=1)[known]
-        self.counts += torch.bincount(cells, minlength=self.num_classes**2).view_as(self.counts)
-
-    def compute(self) -> Tensor:
-        """Return the counts ``(classes, classes)``, int64."""
-        return self.counts.clone()
-
-
 def draw_confusion(counts: Tensor, classes: Sequence[str], cell: int = 26) -> np.ndarray:
     """Draw counts ``(classes, classes)``: a picture ``(height, width, 3)``, uint8.
 

@@ -5,30 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 CELL = 24
 """Pixels of a cell of the picture."""
-
-
-class Confusion(Metric):
-    """Counts ``(true class, given class)``; exact over any number of processes and batches."""
-
-    counts: Tensor
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
-        self.num_classes = num_classes
-        self.add_state("counts", torch.zeros(num_classes, num_classes, dtype=torch.int64), dist_reduce_fx="sum")
-
-    def update(self, given: Tensor, true: Tensor) -> None:
-        """Count texts; those whose class is not known (-1) do not count."""
-        known = true >= 0
-        places = true[known] * self.num_classes + given[known]
-        self.counts += torch.bincount(places, minlength=self.num_classes**2).view(self.num_classes, -1)
-
-    def compute(self) -> Tensor:
-        return self.counts
 
 
 def figures(counts: Tensor) -> dict[str, float]:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
+from s2s_core.confusion import Confusion
 from s2s_core.errors import UserError
 from s2s_core.losses.reduction import LossSum
 from s2s_core.optim.schedules import Schedule
@@ -22,7 +23,7 @@ from s2s_core.task import Task
 from s2s_core.tracking.samples import show_picture, show_table
 from s2s_lm.sentiment.encoders import LanguageModelEncoder
 from s2s_lm.sentiment.interfaces import ClassificationBatch, TextDecoder, TextEncoder
-from s2s_lm.sentiment.metrics import Confusion, figures, picture
+from s2s_lm.sentiment.metrics import figures, picture
 from s2s_lm.sentiment.transfer import load_language_model
 from s2s_lm.tokenizers import LmTokenizer
 
