@@ -120,8 +120,7 @@ def optimizer(old: Old) -> dict[str, Any]:
     """``optimizer``, ``optimizer_params`` and the rate of ``lr_policy_params`` as the optimizer part."""
     name = old.part("optimizer")
     options = old.options("optimizer_params")
-    rate = float((old.params.get("lr_policy_params") or {}).get("learning_rate", 0.001))
-    init_args: dict[str, Any] = {"lr": rate}
+    init_args: dict[str, Any] = {"lr": _rate(old)}
     if name not in OPTIMIZERS:
         raise UserError(f"optimizer {name}: has no counterpart; known are {', '.join(sorted(OPTIMIZERS))}")
     path = OPTIMIZERS[name]
@@ -141,6 +140,11 @@ def optimizer(old: Old) -> dict[str, Any]:
         old.notes.append("LazyAdamOptimizer updates rows of embeddings only where they occur; Adam here updates all")
     options.finish()
     return {"class_path": path, "init_args": init_args}
+
+
+def _rate(old: Old) -> float:
+    """The learning rate, which old configs keep with the schedule."""
+    return float((old.params.get("lr_policy_params") or {}).get("learning_rate", 0.001))
 
 
 def schedule(old: Old) -> dict[str, Any] | None:
@@ -186,10 +190,9 @@ def _polynomial(options: Options, old: Old) -> dict[str, Any]:
 
 
 def _cosine(options: Options, old: Old) -> dict[str, Any]:
-    rate = float((old.params.get("lr_policy_params") or {}).get("learning_rate", 0.001))
     share = float(options.take("min_lr", 0.0))  # of the rate, there; absolute, here
     names = ("warmup_steps", "decay_steps", "begin_decay_at")
-    return _part("Cosine", min_lr=share * rate, **{key: options.take(key) for key in names})
+    return _part("Cosine", min_lr=share * _rate(old), **{key: options.take(key) for key in names})
 
 
 def _exponential(options: Options, old: Old) -> dict[str, Any]:
