@@ -110,6 +110,32 @@ def test_nothing_is_lost_silently():
     assert "mystery = [1, 2]: not converted" in leftovers(config)
 
 
+def test_what_means_nothing_here_is_told_in_one_note():
+    config = old(
+        lr_policy="fixed_lr",
+        lr_policy_params={"learning_rate": 0.1},
+        num_epochs=2,
+        print_loss_steps=10,
+        logdir="x",
+        trt_precision_mode="FP16",
+        load_model="y",
+        encoder_params={"initializer": "z", "data_format": None},
+    )
+    schedule(config)
+    config.options("encoder_params").skip("initializer", "data_format")
+    assert trainer(config)["log_every_n_steps"] == 10
+    told = "encoder_params.initializer, logdir, load_model, trt_precision_mode"
+    assert leftovers(config) == [f"without a counterpart, left out: {told}"]
+
+
+def test_settings_within_settings_are_left_over_too():
+    config = old(data_layer_params={"augmentation": {"noise": 1, "echo": 2}})
+    inner = config.options("data_layer_params").options("augmentation")
+    assert inner.take("noise") == 1
+    inner.finish()
+    assert config.notes == ["data_layer_params.augmentation.echo = 2: not converted"]
+
+
 def test_what_is_no_old_config_is_said():
     with pytest.raises(UserError, match="with a dict base_params"):
         old_config({"x": 1}, "old.py")

@@ -150,25 +150,22 @@ def _features(layer: Options) -> dict[str, Any]:
 
 
 def _augment(layer: Options) -> dict[str, Any] | None:
-    given = dict(layer.take("augmentation") or {})
-    if not given:
-        return None
+    given = layer.options("augmentation")
     wave: list[dict[str, Any]] = []
     features: list[dict[str, Any]] = []
     home = "s2s_core.audio.augment"
-    ratio = given.pop("speed_perturbation_ratio", given.pop("time_stretch_ratio", None))
+    ratio = given.take("speed_perturbation_ratio", given.take("time_stretch_ratio"))
     if ratio is not None:
         init_args = {"factors": ratio} if isinstance(ratio, list) else {"max_change": ratio}
         wave.append({"class_path": f"{home}.SpeedPerturb", "init_args": init_args})
-    if "noise_level_min" in given:
-        levels = {name: float(given.pop(key)) for name, key in
-                  (("min_db", "noise_level_min"), ("max_db", "noise_level_max"))}  # fmt: skip
+    if (least := given.take("noise_level_min")) is not None:
+        levels = {"min_db": float(least), "max_db": float(given.take("noise_level_max"))}
         wave.append({"class_path": f"{home}.WhiteNoise", "init_args": levels})
     masks = {"freq_masks": "n_freq_mask", "freq_width": "width_freq_mask", "time_masks": "n_time_mask",
              "time_width": "width_time_mask"}  # fmt: skip
-    if any(key in given for key in masks.values()):
-        init_args = {name: given.pop(key) for name, key in masks.items() if key in given}
+    if init_args := {name: value for name, key in masks.items() if (value := given.take(key)) is not None}:
         features.append({"class_path": f"{home}.SpecAugment", "init_args": init_args})
+    given.finish()
     parts = {key: value for key, value in (("wave", wave), ("features", features)) if value}
     return {"class_path": f"{home}.Augment", "init_args": parts} if parts else None
 

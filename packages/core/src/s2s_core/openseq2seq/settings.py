@@ -33,6 +33,8 @@ class Old:
         params: ``base_params`` with those of training on top.
         evaluation: those of ``eval_params`` alone.
         notes: remarks for the user, one a line.
+        taken: the first-level settings that are converted.
+        skipped: settings of the old framework alone, which are told together.
     """
 
     base_model: str
@@ -40,6 +42,7 @@ class Old:
     evaluation: dict[str, Any]
     notes: list[str] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
+    skipped: list[str] = field(default_factory=list)
 
     def take(self, key: str, default: Any = None) -> Any:
         """A first-level setting; it counts as converted."""
@@ -62,6 +65,11 @@ class Old:
         value = self.take(key)
         return value.last if isinstance(value, Name) else str(value)
 
+    def skip(self, *keys: str) -> None:
+        """First-level settings that mean nothing here, unless they are taken."""
+        self.skipped += [key for key in keys if self.params.get(key) is not None and key not in self.taken]
+        self.taken.update(keys)
+
     def options(self, key: str) -> Options:
         """The settings of a part, ``encoder_params``; those left over are told at the end."""
         self.taken.add(key)
@@ -79,8 +87,11 @@ class Options:
 
     def skip(self, *keys: str) -> None:
         """Settings that mean nothing here: of the old framework alone, or always so."""
-        for key in keys:
-            self._values.pop(key, None)
+        self._old.skipped += [f"{self._where}.{key}" for key in keys if self._values.pop(key, None) is not None]
+
+    def options(self, key: str) -> Options:
+        """The settings of a part of this part."""
+        return Options(f"{self._where}.{key}", dict(self.take(key) or {}), self._old)
 
     def finish(self) -> None:
         for key, value in self._values.items():
@@ -155,7 +166,7 @@ def schedule(old: Old) -> dict[str, Any] | None:
     """
     name = old.part("lr_policy")
     options = old.options("lr_policy_params")
-    options.skip("learning_rate")
+    options.take("learning_rate")  # the optimizer's here
     makers: dict[str, Callable[[Options, Old], dict[str, Any]]] = {
         "poly_decay": _polynomial,
         "cosine_decay": _cosine,
@@ -260,8 +271,8 @@ def trainer(old: Old) -> dict[str, Any]:
         found |= {"val_check_interval": int(steps), "check_val_every_n_epoch": None}
     if (steps := old.number("save_summaries_steps") or old.number("print_loss_steps")) is not None:
         found["log_every_n_steps"] = int(steps)
-    old.taken |= {"print_loss_steps", "print_samples_steps", "print_bench_info_steps", "bench_start", "logdir", "hooks"}
-    old.taken |= {"summaries", "save_checkpoint_steps", "num_checkpoints", "restore_best_checkpoint", "use_xla_jit"}
+    old.skip("print_loss_steps", "print_samples_steps", "print_bench_info_steps", "bench_start", "logdir", "hooks")
+    old.skip("summaries", "save_checkpoint_steps", "num_checkpoints", "restore_best_checkpoint", "use_xla_jit")
     found |= _precision(old)
     return found
 
@@ -284,13 +295,11 @@ def _precision(old: Old) -> dict[str, Any]:
 
 
 def leftovers(old: Old) -> list[str]:
-    """Notes on the first-level settings that nothing has taken."""
-    framework = {"initializer", "initializer_params", "use_trt", "load_model", "finetune", "eval_batch_size_per_gpu"}
-    return [
-        f"{key} = {_short(value)}: not converted"
-        for key, value in old.params.items()
-        if key not in old.taken and key not in framework and not key.startswith("trt_")
-    ]
+    """Notes on the settings that nothing has taken, the last on those that mean nothing here."""
+    old.skip("initializer", "initializer_params", "load_model", "finetune", "eval_batch_size_per_gpu")
+    old.skip("use_trt", *(key for key in old.params if key.startswith("trt_")))
+    notes = [f"{key} = {_short(value)}: not converted" for key, value in old.params.items() if key not in old.taken]
+    return [*notes, f"without a counterpart, left out: {', '.join(old.skipped)}"] if old.skipped else notes
 
 
 def _short(value: Any) -> str:
