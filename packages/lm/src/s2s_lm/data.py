@@ -20,10 +20,10 @@ from s2s_core.data.bptt import (
     TokenStream,
 )
 from s2s_core.data.sampling import BucketBatchSampler
-from s2s_core.data.splits import SPLITS_OF_STAGE, SplitData
 from s2s_core.data.text import TextTable
 from s2s_core.errors import UserError
 from s2s_lm.interfaces import IGNORED, SegmentBatch
+from s2s_lm.prepared import PreparedData
 from s2s_lm.tokenizers import LmTokenizer
 
 _log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Segmenting:
     """Of lengths, rotation and shuffling."""
 
 
-class LmData(SplitData):
+class LmData(PreparedData):
     """Segments of text for truncated backpropagation, from the Arrow files that ``prepare text`` writes.
 
     Every token is a target once an epoch, whatever the number of rows and processes. A run resumed within an epoch goes
@@ -77,25 +77,18 @@ class LmData(SplitData):
         segment_length: int = 70,
         segmenting: Segmenting | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(train, validation, test, predict)
         if mode not in ("stream", "documents", "sentences"):
             raise ValueError(f"mode must be stream, documents or sentences, not {mode!r}")
         for name, value in (("batch_size", batch_size), ("segment_length", segment_length)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        self.files = {"train": train, "validation": validation, "test": test, "predict": predict}
         self.mode: Mode = mode
         self.batch_size, self.segment_length = batch_size, segment_length
         self.segmenting = segmenting or Segmenting()
 
     def setup(self, stage: str) -> None:
-        for split in SPLITS_OF_STAGE[stage]:
-            files = self.files[split]
-            if files is None:
-                if split == "validation" and stage == "fit":
-                    continue
-                raise UserError(f"data.init_args.{split}: expected a prepared file to {stage} with")
-            table = TextTable([files] if isinstance(files, str) else files)
+        for split, table in self._tables(stage):
             if COLUMN not in table.columns:
                 raise UserError(f"{table.paths[0]}: not of `prepare text` (columns {', '.join(table.columns)})")
             self._check_vocabulary(table)
@@ -113,10 +106,6 @@ class LmData(SplitData):
 
     def _tokenizer(self) -> LmTokenizer | None:
         return getattr(self._module, "tokenizer", None)
-
-    def predict_ids(self) -> list[str]:
-        """The rows of the predict file, from 1."""
-        return [str(number + 1) for number in range(len(self._read["predict"]))]
 
     def loader(self, split: str) -> SegmentLoader[SegmentBatch]:
         """The segments of a split that `setup` has read."""

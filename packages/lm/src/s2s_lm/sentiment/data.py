@@ -13,9 +13,9 @@ from torch.utils.data import Dataset
 
 from s2s_core.data.loader import Loaded, ResumableLoader
 from s2s_core.data.sampling import BucketBatchSampler
-from s2s_core.data.splits import SPLITS_OF_STAGE, SplitData
 from s2s_core.data.text import TextTable
 from s2s_core.errors import UserError
+from s2s_lm.prepared import PreparedData
 from s2s_lm.sentiment.interfaces import ClassificationBatch
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 TOKENS, LABEL = "tokens", "label"
 
 
-class ClassificationData(SplitData):
+class ClassificationData(PreparedData):
     """Batches of texts of like length from the Arrow files that ``prepare`` writes.
 
     Args:
@@ -47,20 +47,13 @@ class ClassificationData(SplitData):
         max_length: int = 256,
         seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(train, validation, test, predict)
         if batch_size < 1 or max_length < 1:
             raise ValueError(f"batch_size and max_length must be at least 1, got {batch_size} and {max_length}")
-        self.files = {"train": train, "validation": validation, "test": test, "predict": predict}
         self.batch_size, self.max_length, self.seed = batch_size, max_length, seed
 
     def setup(self, stage: str) -> None:
-        for split in SPLITS_OF_STAGE[stage]:
-            files = self.files[split]
-            if files is None:
-                if split == "validation" and stage == "fit":
-                    continue
-                raise UserError(f"data.init_args.{split}: expected a prepared file to {stage} with")
-            table = TextTable([files] if isinstance(files, str) else files)
+        for split, table in self._tables(stage):
             self._check(table)
             self._read[split] = table
             if self._speaks:
@@ -81,10 +74,6 @@ class ClassificationData(SplitData):
 
     def _task(self) -> SentimentClassification | None:
         return cast("SentimentClassification | None", self._module)
-
-    def predict_ids(self) -> list[str]:
-        """The rows of the predict file, from 1."""
-        return [str(number + 1) for number in range(len(self._read["predict"]))]
 
     def loader(self, split: str) -> ResumableLoader[ClassificationBatch]:
         """The batches of a split that `setup` has read."""
