@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from s2s_core.checkpoint import FORMAT, AtomicCheckpointIO, check_trusted, load_matching, read_checkpoint
+from s2s_core import checkpoint as checkpoints
+from s2s_core.checkpoint import FORMAT, AtomicCheckpointIO, check_trusted, load_matching, load_task, read_checkpoint
 from s2s_core.errors import UserError
 
 
@@ -83,6 +84,22 @@ def test_classes_outside_the_toolkit_are_not_built():
         check_trusted(
             {"class_path": "s2s_asr.task.SpeechToText", "init_args": {"x": [{"class_path": "subprocess.Popen"}]}}, "f"
         )
+
+
+def test_a_device_that_is_not_there_is_named(tmp_path, monkeypatch):
+    class Toy(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.zeros(1000))
+
+        def load_assets(self, assets):
+            assert assets == {}
+
+    monkeypatch.setattr(checkpoints, "build_task", lambda spec, source: Toy())
+    AtomicCheckpointIO().save_checkpoint(content(spec={}, assets={}), tmp_path / "a.ckpt")
+    assert torch.equal(load_task(tmp_path / "a.ckpt", "asr", "cpu").w, torch.arange(1000.0))
+    with pytest.raises(UserError, match="device 'toaster' cannot be used"):
+        load_task(tmp_path / "a.ckpt", "asr", "toaster")
 
 
 def test_fine_tuning_loads_what_matches_and_says_what_did_not():

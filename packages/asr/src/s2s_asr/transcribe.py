@@ -122,12 +122,8 @@ class Transcriber:
         from s2s_asr.task import SpeechToText
         from s2s_core.checkpoint import load_task
 
-        task = load_task(path, task=SpeechToText.name)
+        task = load_task(path, SpeechToText.name, device)
         assert isinstance(task, SpeechToText)
-        try:
-            task = task.to(device)
-        except (RuntimeError, AssertionError) as error:
-            raise UserError(f"device '{device}' cannot be used: {str(error).splitlines()[0]}") from None
         return cls(task, precision, search, jobs)
 
     def close(self) -> None:

@@ -130,7 +130,7 @@ def load_task(path: str | os.PathLike[str], task: str | None = None, device: str
 
     Raises:
         UserError: if the file is unreadable, of another task, names classes outside the trusted namespaces, or holds
-            weights that do not fit them.
+            weights that do not fit them; or if the device is not there.
     """
     checkpoint = read_checkpoint(path)
     if task is not None:
@@ -141,7 +141,10 @@ def load_task(path: str | os.PathLike[str], task: str | None = None, device: str
         module.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:
         raise UserError(f"checkpoint '{path}': its weights do not fit: {' '.join(str(error).split())[:300]}") from error
-    return module.to(device).eval()
+    try:
+        return module.to(device).eval()
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device '{device}' cannot be used: {str(error).splitlines()[0]}") from None
 
 
 def build_task(spec: dict[str, Any], source: str) -> Task:

@@ -102,12 +102,8 @@ class Translator:
         from s2s_core.checkpoint import load_task
         from s2s_nmt.task import TextToText
 
-        task = load_task(path, task=TextToText.name)
+        task = load_task(path, TextToText.name, device)
         assert isinstance(task, TextToText)
-        try:
-            task = task.to(device)
-        except (RuntimeError, AssertionError) as error:
-            raise UserError(f"device '{device}' cannot be used: {str(error).splitlines()[0]}") from None
         return cls(task, precision, int8)
 
     def translate(

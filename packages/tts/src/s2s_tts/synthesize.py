@@ -117,12 +117,8 @@ class Synthesizer:
         from s2s_core.checkpoint import load_task
         from s2s_tts.task import TextToSpeech
 
-        task = load_task(path, task=TextToSpeech.name)
+        task = load_task(path, TextToSpeech.name, device)
         assert isinstance(task, TextToSpeech)
-        try:
-            task = task.to(device)
-        except (RuntimeError, AssertionError) as error:
-            raise UserError(f"device '{device}' cannot be used: {str(error).splitlines()[0]}") from None
         return cls(task, _vocoder(vocoder, task), precision)
 
     def synthesize(
