@@ -18,6 +18,14 @@ def test_corpora():
         check_corpus("csv", None, ["csv"])
 
 
+def test_corpora_of_a_task_without_lhotse_s():
+    check_corpus("digits", None, ["digits"], made_up="digits", lhotse=False)
+    with pytest.raises(UserError, match="prepare: no corpus 'lhotse:vctk'; there are digits"):
+        check_corpus("lhotse:vctk", Path("x"), ["digits"], lhotse=False)
+    with pytest.raises(UserError, match="prepare synthetic: --input DIR is missing"):
+        check_corpus("synthetic", None, ["synthetic"], made_up="digits")
+
+
 def test_numbers():
     check_count("--jobs", None)
     check_count("--jobs", 1)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from s2s_core.cli.arguments import VerbParser
-from s2s_core.errors import UserError
+from s2s_core.cli.prepare import check_corpus, check_count, say
 
 CORPORA = {
     "speech-commands": "Google Speech Commands, all words (V1: 30, V2: 35), split by its official lists",
@@ -43,17 +43,12 @@ def main(argv: list[str]) -> int:
         UserError: for everything that is the user's to mend.
     """
     options = build_parser().parse_args(argv)
-    if options.corpus not in CORPORA:
-        raise UserError(f"prepare: no corpus {options.corpus!r}; there are {', '.join(CORPORA)}")
-    if options.corpus != "synthetic" and options.input is None:
-        raise UserError(f"prepare {options.corpus}: --input DIR is missing")
-    if options.jobs < 1:
-        raise UserError(f"prepare: --jobs must be at least 1, got {options.jobs}")
+    check_corpus(options.corpus, options.input, CORPORA, lhotse=False)
+    check_count("--jobs", options.jobs)
     from s2s_commands.prepare.sounds import prepare_sounds
 
     summary = prepare_sounds(
         options.corpus, options.input, options.output, options.jobs, options.overwrite, options.seed
     )
-    print("\n".join(summary.lines()))
-    print(f"wrote {', '.join(summary.files)} to {options.output}")
+    say(summary, options.output)
     return 0

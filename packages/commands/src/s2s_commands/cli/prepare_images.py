@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from s2s_core.cli.arguments import VerbParser
-from s2s_core.errors import UserError
+from s2s_core.cli.prepare import check_corpus, check_count, check_share, say
 
 CORPORA = {
     "cifar10": "CIFAR-10: its binary or its pickled batches, or a folder a class in train and test",
@@ -44,18 +44,12 @@ def main(argv: list[str]) -> int:
         UserError: for everything that is the user's to mend.
     """
     options = build_parser().parse_args(argv)
-    if options.corpus not in CORPORA:
-        raise UserError(f"prepare: no corpus {options.corpus!r}; there are {', '.join(CORPORA)}")
-    if options.corpus != "digits" and options.input is None:
-        raise UserError(f"prepare {options.corpus}: --input DIR is missing")
-    if options.jobs < 1:
-        raise UserError(f"prepare: --jobs must be at least 1, got {options.jobs}")
-    if not 0 <= options.holdout < 1:
-        raise UserError(f"prepare: --holdout must be at least 0 and below 1, got {options.holdout}")
+    check_corpus(options.corpus, options.input, CORPORA, made_up="digits", lhotse=False)
+    check_count("--jobs", options.jobs)
+    check_share("--holdout", options.holdout)
     from s2s_commands.prepare.images import ImageOptions, prepare_images
 
     chosen = ImageOptions(options.holdout, options.jobs, options.quick, options.overwrite)
     summary = prepare_images(options.corpus, options.input, options.output, chosen)
-    print("\n".join(summary.lines()))
-    print(f"wrote {', '.join(summary.files)} to {options.output}")
+    say(summary, options.output)
     return 0

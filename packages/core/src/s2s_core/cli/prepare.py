@@ -1,26 +1,45 @@
-"""What the ``prepare`` of every task that reads speech checks and says alike."""
+"""What the ``prepare`` of every task that reads files of one example each checks and says alike."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from s2s_core.errors import UserError
 
-if TYPE_CHECKING:
-    from s2s_core.data.prepare.summary import Summary
+
+class Told(Protocol):
+    """What came of a corpus."""
+
+    @property
+    def files(self) -> Sequence[str]:
+        """What was written."""
+        ...
+
+    def lines(self) -> Sequence[str]:
+        """For a person."""
+        ...
 
 
-def check_corpus(corpus: str, source: Path | None, corpora: Collection[str]) -> None:
-    """Refuse a corpus that is none of ``corpora`` nor of Lhotse's, or is given no folder.
+def check_corpus(
+    corpus: str, source: Path | None, corpora: Collection[str], made_up: str = "synthetic", lhotse: bool = True
+) -> None:
+    """Refuse a corpus that is none of ``corpora``, or is given no folder.
+
+    Args:
+        corpus: the user's choice.
+        source: its folder.
+        corpora: of the task.
+        made_up: the one that needs no folder.
+        lhotse: whether ``lhotse:NAME`` is one for every recipe that Lhotse has.
 
     Raises:
         UserError: then.
     """
-    if corpus not in corpora and not corpus.startswith("lhotse:"):
+    if corpus not in corpora and not (lhotse and corpus.startswith("lhotse:")):
         raise UserError(f"prepare: no corpus {corpus!r}; there are {', '.join(corpora)}")
-    if corpus != "synthetic" and source is None:
+    if corpus != made_up and source is None:
         raise UserError(f"prepare {corpus}: --input DIR is missing")
 
 
@@ -44,7 +63,7 @@ def check_share(option: str, value: float | None) -> None:
         raise UserError(f"prepare: {option} must be at least 0 and below 1, got {value}")
 
 
-def say(summary: Summary, output: Path) -> None:
+def say(summary: Told, output: Path) -> None:
     """Print what was written."""
     print("\n".join(summary.lines()))
     print(f"wrote {', '.join(summary.files)} to {output}")
