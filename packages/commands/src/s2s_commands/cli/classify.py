@@ -7,9 +7,11 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from s2s_commands.cli.answers import write_answers
 from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
 from s2s_core.cli.output import output_file
 from s2s_core.errors import UserError
@@ -55,7 +57,8 @@ def main(argv: Sequence[str]) -> int:
         file = stack.enter_context(output.open("w", encoding="utf-8")) if output else sys.stdout
         if streams:
             return _listen(classifier, sources, options, file)
-        return _classify(classifier, sources, options, file)
+        answers = _results(classifier, sources, options.batch_size)
+        return write_answers(answers, "recording", partial(_line, form=options.format), file)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,25 +113,6 @@ def _probability(text: str) -> float:
     if number > 1:
         raise argparse.ArgumentTypeError(f"expected a probability up to 1, got {text!r}")
     return number
-
-
-def _classify(
-    classifier: CommandClassifier, sources: list[SoundSource], options: argparse.Namespace, output: TextIO
-) -> int:
-    failures = right = known = 0
-    for source, result in _results(classifier, sources, options.batch_size):
-        if isinstance(result, UserError):
-            failures += 1
-            print(f"error: {result}", file=sys.stderr)
-            continue
-        known += source.label is not None
-        right += source.label == result.label
-        print(_line(source, result, options.format), file=output, flush=True)
-    summary = f"{len(sources)} {'recording' if len(sources) == 1 else 'recordings'}"
-    summary += f", {failures} failed" if failures else ""
-    summary += f"; accuracy {right / known:.2%} over {known} labels" if known else ""
-    print(summary, file=sys.stderr)
-    return 1 if failures else 0
 
 
 def _results(

@@ -7,15 +7,16 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
+from s2s_commands.cli.answers import write_answers
 from s2s_core.cli.arguments import VerbParser, add_device, chosen_device, count
 from s2s_core.cli.output import output_file
-from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
-    from s2s_commands.classify_image import ImageClassifier, ImageLabel
+    from s2s_commands.classify_image import ImageLabel
     from s2s_commands.picture_sources import PictureSource
 
 EPILOG = """\
@@ -40,7 +41,9 @@ def main(argv: Sequence[str]) -> int:
     sources = find_pictures(options.files)
     with ExitStack() as stack:
         file = stack.enter_context(output.open("w", encoding="utf-8")) if output else sys.stdout
-        return _classify(classifier, sources, options, file)
+        answers = classifier.classify_each([source.path for source in sources], options.batch_size)
+        line = _json if options.format == "json" else partial(_text, top=options.top)
+        return write_answers(zip(sources, answers, strict=True), "picture", line, file)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,28 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _classify(
-    classifier: ImageClassifier, sources: list[PictureSource], options: argparse.Namespace, output: TextIO
-) -> int:
-    failures = right = known = 0
-    results = classifier.classify_each([source.path for source in sources], options.batch_size)
-    for source, result in zip(sources, results, strict=True):
-        if isinstance(result, UserError):
-            failures += 1
-            print(f"error: {result}", file=sys.stderr)
-            continue
-        known += source.label is not None
-        right += source.label == result.label
-        line = _json(source, result) if options.format == "json" else _text(result, options.top)
-        print(line, file=output, flush=True)
-    summary = f"{len(sources)} {'picture' if len(sources) == 1 else 'pictures'}"
-    summary += f", {failures} failed" if failures else ""
-    summary += f"; accuracy {right / known:.2%} over {known} labels" if known else ""
-    print(summary, file=sys.stderr)
-    return 1 if failures else 0
-
-
-def _text(result: ImageLabel, top: int) -> str:
+def _text(source: PictureSource, result: ImageLabel, top: int) -> str:
     best = list(result.probabilities.items())[:top]
     return "\t".join([result.id, *(f"{label}\t{probability:.4f}" for label, probability in best)])
 
