@@ -125,6 +125,14 @@ def test_resuming_says_what_it_does_not_take(capsys, tmp_path):
         assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--dry-run", "--backend=wandb"])
+def test_a_misspelt_folder_is_no_registered_sweep(capsys, tmp_path, monkeypatch, option):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "sweeps" / "lr").mkdir(parents=True)
+    assert main(["run", "lm", "sweep", "--resume", "runs/sweeps/rl", option]) == 2
+    assert "--resume runs/sweeps/rl: no such folder" in capsys.readouterr().err
+
+
 def test_a_dry_run_of_a_begun_sweep_shows_its_own_runs(capsys, tmp_path):
     content = {**GOOD, "method": "random", "parameters": {LR: {"min": 0.0, "max": 1.0}}}
     begun = {"task": "lm", "sweep": content, "recipe": ["--x=1"], "count": 2, "seed": 7}

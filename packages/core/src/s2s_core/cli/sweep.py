@@ -84,9 +84,11 @@ def _resume(task: TaskInfo, asked: argparse.Namespace, keys: list[str]) -> int:
             raise UserError(f"--resume: the sweep has its own {option} already; leave it out")
     if keys:
         raise UserError(f"--resume: the runs have their keys already, got {keys[0]}")
-    if Path(asked.resume).is_dir():
-        return _go_on(task, asked, Path(asked.resume))
-    if asked.backend == LOCAL:
+    folder = Path(asked.resume)
+    if folder.is_dir():
+        return _go_on(task, asked, folder)
+    beside_others = folder.parent != Path() and folder.parent.is_dir()  # misspelt, then, and no ENTITY/PROJECT/ID
+    if asked.backend == LOCAL or beside_others:
         raise UserError(f"--resume {asked.resume}: no such folder; expected that of a local sweep")
     from s2s_core.sweeps.wandb import check_path, require_client
 
