@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from s2s_core.data.position import position
 from s2s_core.data.sampling import BucketBatchSampler
 from s2s_core.errors import UserError
 
@@ -305,14 +306,7 @@ class SegmentLoader(Generic[Batch]):
 
     def state_dict(self) -> dict[str, Any]:
         """The position, and a fingerprint of the plan that it is a position in."""
-        epoch, batches, whole = self.epoch, self._start, len(self)
-        if self._handed_over[0] == epoch:
-            batches = max(batches, self._handed_over[1])
-        if self._trained is not None:
-            done, limit = self._trained()
-            batches, whole = min(batches, done), int(min(whole, limit))
-        if batches >= whole:
-            epoch, batches = epoch + 1, 0
+        epoch, batches = position(self.epoch, self._start, self._handed_over, len(self), self._trained)
         return {"epoch": epoch, "batches": batches, "plan": self.plan.fingerprint}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

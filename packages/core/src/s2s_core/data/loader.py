@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from s2s_core.data.position import position
 from s2s_core.data.sampling import BatchSampler
 from s2s_core.errors import UserError
 
@@ -110,15 +111,8 @@ class ResumableLoader(Generic[Batch]):
 
     def state_dict(self) -> dict[str, int]:
         """The position, and a fingerprint of the plan that it is a position in."""
-        epoch, batches = self.sampler.epoch, self.sampler.start
-        whole = len(self)
-        if self._handed_over[0] == epoch:
-            batches = max(batches, self._handed_over[1])
-        if self._trained is not None:
-            done, limit = self._trained()
-            batches, whole = min(batches, done), int(min(whole, limit))
-        if batches >= whole:
-            epoch, batches = epoch + 1, 0
+        begun = (self.sampler.epoch, self.sampler.start)
+        epoch, batches = position(*begun, self._handed_over, len(self), self._trained)
         return {"epoch": epoch, "batches": batches, "plan": self.sampler.fingerprint()}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
