@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s_lm.encoders.recurrent import EMBEDDING_RANGE
+from s2s_lm.encoders.recurrence import EMBEDDING_RANGE
 from s2s_lm.interfaces import LmDecoder, LmEncoder
 from s2s_lm.linear_cross_entropy import linear_cross_entropy, linear_nll
 

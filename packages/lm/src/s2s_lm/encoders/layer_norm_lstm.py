@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2s_lm.dropout import check_probabilities
-from s2s_lm.encoders.recurrent import EMBEDDING_RANGE
-from s2s_lm.interfaces import LmEncoder, State
+from s2s_lm.encoders.recurrence import EMBEDDING_RANGE, Recurrence
+from s2s_lm.interfaces import State
 from s2s_lm.packing import Packing
 from s2s_lm.recurrent_layer import drop_weights
 
@@ -73,7 +73,7 @@ class LayerNormLstmLayer(nn.Module):
         return torch.tanh(memory) * torch.sigmoid(let_out), memory
 
 
-class LayerNormLstmEncoder(LmEncoder):
+class LayerNormLstmEncoder(Recurrence):
     """OpenSeq2Seq's ``LMEncoder`` with ``WeightDropLayerNormBasicLSTMCell``.
 
     Unlike OpenSeq2Seq, whose segments each begin with an empty state, it carries the state from segment to segment.
@@ -106,9 +106,8 @@ class LayerNormLstmEncoder(LmEncoder):
         if layers < 1:
             raise ValueError(f"layers must be at least 1, got {layers}")
         sizes = [hidden_size] * (layers - 1) + [embedding_size if tied else hidden_size]
-        self.vocab_size, self.sizes, self.drop, self.out_features = vocab_size, sizes, drop, sizes[-1]
-        self.embedding = nn.Embedding(vocab_size, embedding_size)
-        nn.init.uniform_(self.embedding.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
+        self.sizes, self.drop, self.out_features = sizes, drop, sizes[-1]
+        self._embed(vocab_size, embedding_size)
         inputs = [embedding_size, *sizes[:-1]]
         self.layers = nn.ModuleList(
             LayerNormLstmLayer(i, h, drop, forget_bias) for i, h in zip(inputs, sizes, strict=True)
@@ -117,17 +116,6 @@ class LayerNormLstmEncoder(LmEncoder):
     @classmethod
     def examples(cls) -> list[LayerNormLstmEncoder]:
         return [cls(11, 6, 8, 2, dropout=CellDropout(0.0, 0.0, 0.0, 0.0))]
-
-    def tied_weight(self) -> nn.Parameter | None:
-        weight = self.embedding.weight
-        assert isinstance(weight, nn.Parameter)
-        return weight if weight.size(1) == self.out_features else None
-
-    def initial_state(self, rows: int) -> State:
-        weight = self.embedding.weight
-        dtype = torch.float64 if weight.dtype == torch.float64 else torch.float32
-        sizes = [size for size in self.sizes for _ in range(2)]
-        return tuple(torch.zeros(rows, size, device=weight.device, dtype=dtype) for size in sizes)
 
     def forward(self, tokens: Tensor, state: State, lengths: list[int] | None = None) -> tuple[Tensor, State]:
         packing = Packing(tokens.size(0), tokens.size(1), lengths, tokens.device)

@@ -10,15 +10,13 @@ from torch.nn import functional as F
 
 from s2s_core.nn.rnn import RnnType
 from s2s_lm.dropout import check_probabilities, embed, locked_dropout
-from s2s_lm.interfaces import LmEncoder, State
+from s2s_lm.encoders.recurrence import Recurrence
+from s2s_lm.interfaces import State
 from s2s_lm.packing import Packing
 from s2s_lm.recurrent_layer import RecurrentLayer
 
-EMBEDDING_RANGE = 0.1
-"""Embeddings begin uniform in plus and minus this."""
 
-
-class RecurrentEncoder(LmEncoder):
+class RecurrentEncoder(Recurrence):
     """LSTM or GRU layers over embeddings, with ordinary dropout (Zaremba et al. 2014).
 
     Args:
@@ -51,9 +49,8 @@ class RecurrentEncoder(LmEncoder):
     ) -> None:
         if not sizes:
             raise ValueError("layers must be at least 1, got 0")
-        self.vocab_size, self.rnn_type = vocab_size, rnn_type
-        self.embedding = nn.Embedding(vocab_size, embedding_size)
-        nn.init.uniform_(self.embedding.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
+        self.rnn_type, self.parts = rnn_type, 2 if rnn_type == "lstm" else 1
+        self._embed(vocab_size, embedding_size)
         sizes = [*sizes[:-1], embedding_size] if tied else sizes
         inputs = [embedding_size, *sizes[:-1]]
         self.layers = nn.ModuleList(RecurrentLayer(rnn_type, i, h, weight) for i, h in zip(inputs, sizes, strict=True))
@@ -63,27 +60,12 @@ class RecurrentEncoder(LmEncoder):
     def examples(cls) -> list[RecurrentEncoder]:
         return [cls(11, 6, 8, 2), cls(11, 6, 7, 1, "gru", tied=False)]
 
-    def tied_weight(self) -> nn.Parameter | None:
-        weight = self.embedding.weight
-        assert isinstance(weight, nn.Parameter)
-        return weight if weight.size(1) == self.out_features else None
-
-    def initial_state(self, rows: int) -> State:
-        weight = self.embedding.weight
-        dtype = torch.float64 if weight.dtype == torch.float64 else torch.float32
-        sizes = [size for size in self.sizes for _ in range(self._parts)]
-        return tuple(torch.zeros(rows, size, device=weight.device, dtype=dtype) for size in sizes)
-
-    @property
-    def _parts(self) -> int:
-        return 2 if self.rnn_type == "lstm" else 1
-
     def forward(self, tokens: Tensor, state: State, lengths: list[int] | None = None) -> tuple[Tensor, State]:
         packing = Packing(tokens.size(0), tokens.size(1), lengths, tokens.device)
         frames = self._enter(packing.pack(tokens), packing)
         after: list[Tensor] = []
         for number, layer in enumerate(self.layers):
-            before = state[number * self._parts : (number + 1) * self._parts]
+            before = state[number * self.parts : (number + 1) * self.parts]
             raw, ends = layer(frames, packing, _for_kernel(before, frames))
             after += [end.to(part.dtype) for end, part in zip(ends, before, strict=True)]
             frames = self._leave(raw, packing, last=number == len(self.layers) - 1)
