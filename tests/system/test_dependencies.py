@@ -1,5 +1,7 @@
 """What each package would bring along, as the metadata of what is installed here says."""
 
+import ast
+import sys
 from collections import deque
 from importlib import metadata
 from pathlib import Path
@@ -87,3 +89,47 @@ def test_pants_knows_every_requirement():
         listed = [project["dependencies"], *project.get("optional-dependencies", {}).values()]
         names = {canonicalize_name(Requirement(line).name) for lines in listed for line in lines}
         assert {name for name in names if not name.startswith("s2s-")} <= known, package
+
+
+def imported_by(folder: Path) -> dict[str, Path]:
+    """Top-level names that a package's sources import, each with a file that does; help for tests needs pytest."""
+    names: dict[str, Path] = {}
+    for file in set(folder.rglob("*.py")) - set(folder.glob("s2s_core/testing/*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules = [node.module]
+            else:
+                continue
+            names |= {module.partition(".")[0]: file for module in modules}
+    return names
+
+
+def asked_for(package: str) -> set[str]:
+    """Distributions that a package itself asks for, with all its extras and those of core that it asks for."""
+    asked: set[str] = set()
+    for need in requirements_of(f"s2s-{package}"):
+        asked.add(canonicalize_name(need.name))
+        if need.name == "s2s-core":
+            core = requirements_of("s2s-core")
+            asked |= {canonicalize_name(line.name) for line in core if wanted(line, need.extras) or package == "core"}
+    return asked
+
+
+@pytest.fixture(scope="module")
+def providers():
+    """Top-level names to the distributions that have them."""
+    return metadata.packages_distributions()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_asks_for_what_it_imports(package, providers):
+    missing = {}
+    for module, file in imported_by(REPOSITORY / "packages" / package / "src").items():
+        if module in sys.stdlib_module_names or module.startswith("s2s_"):
+            continue
+        distributions = {canonicalize_name(name) for name in providers.get(module, [])}
+        if not distributions & asked_for(package):
+            missing[module] = (file.name, distributions)
+    assert not missing
