@@ -77,8 +77,9 @@ def install(system: System, home: Path, args: argparse.Namespace) -> str:
         command += ["--constraint", REPOSITORY / "constraints.txt", "--find-links", args.dist]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
-        failure.write_text(done.stderr, encoding="utf-8")
-        return done.stderr
+        told = [line.strip() for line in done.stderr.splitlines() if re.match(r"\s*(\w*error|cause):", line, re.I)]
+        failure.write_text("\n".join(told) + "\n", encoding="utf-8")
+        return failure.read_text(encoding="utf-8")
     (home / "complete").touch()
     return ""
 
@@ -169,18 +170,16 @@ def main() -> None:
         home = args.scratch.resolve() / re.sub("[^a-z0-9]+", "-", system.name.lower()).strip("-")
         failed = install(system, home, args)
         if failed:
-            rows.append({"system": system.name, "install_error": failed.strip().splitlines()})
-            print(f"{system.name} cannot be installed:\n{failed}")
+            rows.append({"system": system.name, "install_error": failed.splitlines()})
         elif not args.install_only:
             rows.append(measure(home, system, args.repeats))
-    if args.install_only:
-        return
-    columns = ["system", "distributions", "mb", "mb_without_torch"]
-    print_table(
-        rows, [*columns, *(f"{what}_{key}" for what in ("import", "help") for key in ("first_s", "s", "cpu_s"))]
-    )
-    about = {"device": processor(), "repeats": args.repeats, "rows": rows}
-    args.output.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        if rows:
+            print(json.dumps(rows[-1]), flush=True)
+        if not args.install_only:
+            about = {"device": processor(), "repeats": args.repeats, "rows": rows}
+            args.output.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    timed = [f"{what}_{key}" for what in ("import", "help") for key in ("first_s", "s", "cpu_s")]
+    print_table(rows, ["system", "distributions", "mb", "mb_without_torch", *timed])
 
 
 if __name__ == "__main__":

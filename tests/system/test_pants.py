@@ -84,3 +84,24 @@ def test_pants_lets_a_domain_depend_on_itself_core_and_libraries_only(package):
 
 def test_pants_lets_core_depend_on_itself_and_libraries_only():
     assert rules_of(REPOSITORY / "packages" / "core" / "src" / "BUILD") == [("*", "/**", "//3rdparty/**", "!*")]
+
+
+def globs_of(build):
+    """The sources that a BUILD file names."""
+    named = []
+    targets = ["python_sources", "resources", "python_distribution"]
+    collect = dict.fromkeys(targets, lambda **fields: named.extend(fields.get("sources", [])))
+    exec(build.read_text(), {"__dependencies_rules__": lambda *_: None, "python_artifact": dict, **collect})
+    return named
+
+
+@pytest.mark.parametrize("package", ["core", *DOMAINS])
+def test_pants_packs_every_file_of_a_package(package):
+    home = REPOSITORY / "packages" / package
+    packed = set()
+    for folder in (home, home / "src"):
+        packed |= {file for glob in globs_of(folder / "BUILD") for file in folder.glob(glob)}
+    there = {file for folder in (home / "src", home / "configs") for file in folder.rglob("*") if file.is_file()}
+    there = {file for file in there if file.name != "BUILD" and file.suffix != ".pyc"}
+    assert there
+    assert there <= packed
