@@ -112,7 +112,8 @@ class Run:
 
 def run(home: Path, *command: str) -> Run | str:
     """Time a command of the environment; or its last line of complaint."""
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    unset = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    environ = {name: value for name, value in os.environ.items() if name not in unset}
     start = time.perf_counter()
     process = subprocess.Popen(
         [str(home / "bin" / command[0]), *command[1:]],
