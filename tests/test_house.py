@@ -52,6 +52,19 @@ def test_versions_move_together():
     assert len(set(versions.values())) == 1, versions
 
 
+def test_the_oldest_python_is_the_same_everywhere():
+    workspace = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]
+    assert {project(package)["requires-python"] for package in PACKAGES} == {">=3.10"}
+    assert workspace["ruff"]["target-version"] == "py310"
+    assert workspace["pyright"]["pythonVersion"] == "3.10"
+    pants = tomllib.loads((REPOSITORY / "pants.toml").read_text())["python"]
+    assert pants["interpreter_constraints"] == ["CPython>=3.10,<3.13"]
+    tested = [f"Programming Language :: Python :: 3.{minor}" for minor in (10, 11, 12)]
+    for package in PACKAGES:
+        named = [line for line in project(package)["classifiers"] if "Python :: 3" in line]
+        assert named == tested, package
+
+
 @pytest.mark.parametrize("package", [package for package in PACKAGES if package != "core"])
 def test_a_domain_depends_on_this_core_and_on_no_other_domain(package):
     dependencies = project(package)["dependencies"]
