@@ -60,7 +60,8 @@ SYSTEMS = (
     ),
     System("SpeechBrain", ("speechbrain", *TORCH), "from speechbrain.inference.ASR import EncoderDecoderASR"),
     System("fairseq", ("fairseq", *TORCH), "import fairseq", ("fairseq-train", "--help")),
-    System("Coqui", ("coqui-tts[codec]", *TORCH), "from TTS.api import TTS", ("tts", "--help")),
+    # six: coqui-tts 0.28 imports it by way of what it needs, and nothing asks for it
+    System("Coqui", ("coqui-tts[codec]", "six", *TORCH), "from TTS.api import TTS", ("tts", "--help")),
     System("Coqui, the original", ("TTS", *TORCH), "from TTS.api import TTS", ("tts", "--help")),
 )
 
