@@ -144,6 +144,19 @@ def test_an_empty_utterance_is_empty(decoder, arpa):
     assert found[0].spans == []
 
 
+def test_scores_that_are_no_numbers_are_refused(decoder):
+    log_probs = torch.zeros(1, 5, BLANK + 1).log_softmax(-1)
+    log_probs[0, 3, 1] = torch.nan
+    with Searcher(SearchSettings(decoder=decoder), TOKENIZER) as searcher:
+        for search in (
+            lambda: searcher.submit(log_probs[0]),
+            lambda: searcher.search_batch(log_probs, torch.tensor([5])),
+            lambda: list(searcher.each([(log_probs[0], (0.5, 1.0))])),
+        ):
+            with pytest.raises(UserError, match="scores that are no numbers"):
+                search()
+
+
 def test_a_noisy_head_capitals_and_compression_make_no_difference(decoder, arpa, tmp_path):
     import gzip
 

@@ -129,10 +129,17 @@ class Searcher:
         write_plain(path, target, normalise if rewrites else None)
         return str(target)
 
+    def _ask(self, log_probs: Tensor, weights: Weights | None = None) -> Future[list[RawFound]]:
+        return self._workers.submit(_numbers(log_probs), weights)
+
     def submit(self, log_probs: Tensor, weights: Weights | None = None) -> Searched:
-        """Have ``(time, labels + 1)`` searched; waits only where too many searches are outstanding."""
+        """Have ``(time, labels + 1)`` searched; waits only where too many searches are outstanding.
+
+        Raises:
+            UserError: if a score is not a number.
+        """
         log_probs = log_probs.detach().float().cpu()
-        one = Searched(self, log_probs, self._workers.submit(log_probs, weights))
+        one = Searched(self, log_probs, self._ask(log_probs, weights))
         self._waiting.append(one)
         while len(self._waiting) > OUTSTANDING * self._workers.jobs:
             self._waiting.popleft().finish()
@@ -142,10 +149,10 @@ class Searcher:
         """Search ``(batch, time, labels + 1)`` with true lengths, on its device where our own search does it; returns
         what `hypotheses` does, without times."""
         if self._tensors is not None and log_probs.device.type != "cpu":
-            found = self._tensors.search_batch(log_probs, lengths)
+            found = self._tensors.search_batch(_numbers(log_probs), lengths)
         else:
             rows = zip(log_probs.detach().float().cpu(), lengths.tolist(), strict=True)
-            futures = [self._workers.submit(row[:length]) for row, length in rows]
+            futures = [self._ask(row[:length]) for row, length in rows]
             found = [result_of(future) for future in futures]
         return [[one for one, _ in self._ranked(raw)] for raw in found]
 
@@ -153,7 +160,7 @@ class Searcher:
         """Search utterances with weights of their own; yields all that was found, unranked and without times."""
         waiting: deque[Future[list[RawFound]]] = deque()
         for log_probs, weights in utterances:
-            waiting.append(self._workers.submit(log_probs, weights))
+            waiting.append(self._ask(log_probs, weights))
             if len(waiting) > OUTSTANDING * self._workers.jobs:
                 yield [one for one, _ in self._scored(result_of(waiting.popleft()))]
         for future in waiting:
@@ -199,3 +206,9 @@ class Searcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _numbers(log_probs: Tensor) -> Tensor:
+    if bool(log_probs.isnan().any()):
+        raise UserError("the model gives scores that are no numbers; in them nothing can be searched")
+    return log_probs
