@@ -269,9 +269,8 @@ private:
         double floor = kNever;
         if (count == batch_.beam)
             floor = std::max_element(candidates_.begin(), candidates_.end(), better)->rank;
-        order_.clear();
-        for (int32_t label = 0; label < batch_.labels - 1; ++label)
-            if (!std::isnan(scores[label])) order_.push_back(label);  // what is no number has no place in an order
+        order_.resize(batch_.labels - 1);
+        std::iota(order_.begin(), order_.end(), 0);
         std::sort(order_.begin(), order_.end(), [&](int32_t a, int32_t b) { return scores[a] > scores[b]; });
         for (int32_t i = 0; i < count; ++i) {
             const int32_t id = beam_[i].node;
