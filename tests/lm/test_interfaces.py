@@ -1,12 +1,8 @@
 """Contracts of every body and output layer of a language model, found by their base classes."""
 
-import pkgutil
-from importlib import import_module
-
 import pytest
 import torch
 
-import s2s_lm
 from s2s_core import testing
 from s2s_core.testing.contracts import disturb
 from s2s_lm.interfaces import IGNORED, LmDecoder, LmEncoder, LmLoss, keep_state, select_rows
@@ -14,15 +10,8 @@ from s2s_lm.interfaces import IGNORED, LmDecoder, LmEncoder, LmLoss, keep_state,
 ROWS, TIME, VOCAB = 4, 9, 11
 
 
-def every(base):
-    below = {cls for child in base.__subclasses__() for cls in (child, *every(child))}
-    return sorted(below, key=lambda cls: cls.__name__)
-
-
 def cases(base):
-    for module in pkgutil.walk_packages(s2s_lm.__path__, "s2s_lm."):
-        import_module(module.name)
-    for cls in every(base):
+    for cls in testing.find_parts(base):
         for i in range(len(testing.examples_of(cls))):
             yield pytest.param(cls, i, id=f"{cls.__name__}-{i}")
 
