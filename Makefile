@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PACKAGES := core asr tts nmt lm commands
-EDITABLE := -e packages/core[export,wandb] $(foreach package,$(filter-out core,$(PACKAGES)),-e packages/$(package))
+EDITABLE := -e packages/core[export,serve,wandb] $(foreach package,$(filter-out core,$(PACKAGES)),-e packages/$(package))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

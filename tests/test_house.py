@@ -97,7 +97,14 @@ def test_constraints_name_every_requirement():
     pins = [line for line in (REPOSITORY / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
     groups = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["dependency-groups"]
     extras = project("core")["optional-dependencies"]
-    requirements = [*groups["dev"], *groups["docs"], *extras["audio"], *extras["text"], *extras["wandb"]]
+    requirements = [
+        *groups["dev"],
+        *groups["docs"],
+        *extras["audio"],
+        *extras["text"],
+        *extras["wandb"],
+        *extras["serve"],
+    ]
     for package in PACKAGES:
         requirements += project(package)["dependencies"]
     missing = {distribution_name(line) for line in requirements} - {distribution_name(line) for line in pins}

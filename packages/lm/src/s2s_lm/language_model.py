@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from s2s_core.checkpoint import load_task
-from s2s_core.decoding.hypothesis import Search
+from s2s_core.decoding.hypothesis import Hypothesis, Search
 from s2s_core.decoding.sampling import Sampling
 from s2s_core.decoding.state import DecodingState
 from s2s_core.errors import UserError
@@ -46,6 +46,18 @@ class TextScore:
     @property
     def bits_per_character(self) -> float:
         return self._figures["bits_per_character"]
+
+    def row(self) -> dict[str, object]:
+        """All figures, as the command line prints and the server answers them."""
+        return {
+            "log_probability": self.log_probability,
+            "perplexity": self.perplexity,
+            "bits_per_character": self.bits_per_character,
+            "tokens": self.tokens,
+            "words": self.words,
+            "characters": self.characters,
+            "unknown": self.unknown,
+        }
 
     @property
     def _figures(self) -> dict[str, float]:
@@ -172,20 +184,48 @@ class LanguageModel:
         Returns:
             what follows the prompt: of each sample, or the n-best, the best first.
         """
+        hear = self._listener(on_token)
+        [found] = self._search([prompt], search, unknown, one_line, hear)
+        if hear is not None and found and found[0].tokens:
+            hear(found[0].tokens[-1])
+        return [self.task.tokenizer.decode(hypothesis.tokens) for hypothesis in found]
+
+    def generate_each(
+        self, prompts: Sequence[str], search: Search | None = None, unknown: bool = False, one_line: bool = False
+    ) -> list[list[str]]:
+        """Go on with several prompts at once, each as `generate` would by itself.
+
+        Args:
+            prompts, search, unknown, one_line: see `generate`.
+        """
+        found = self._search(prompts, search, unknown, one_line)
+        return [[self.task.tokenizer.decode(hypothesis.tokens) for hypothesis in row] for row in found]
+
+    def _search(
+        self,
+        prompts: Sequence[str],
+        search: Search | None,
+        unknown: bool,
+        one_line: bool,
+        hear: Callable[[int], None] | None = None,
+    ) -> list[list[Hypothesis]]:
+        eos = self.task.tokenizer.eos_id
+        ids = [self._prompt_ids(prompt) for prompt in prompts]
+        states = [self.scorer.read(row[:-1]).state for row in ids]
+        state = LmDecodingState(tuple(torch.cat(parts) for parts in zip(*states, strict=True)))
+        stepper = _Beginning(self.scorer, [row[-1] for row in ids], hear)
+        nowhere = torch.zeros(len(ids), dtype=torch.int64, device=self.scorer.device)
+        search = search or Sampling(max_length_ratio=0.0, max_length_extra=200)
+        # an end that no token is: text goes on over the ends of lines
+        arguments = (stepper, state, nowhere, eos, eos if one_line else -1, None, self._banned(unknown))
+        if isinstance(search, Sampling):  # a prompt draws the same in any company
+            return search(*arguments, keys=[0] * len(ids))
+        return search(*arguments)
+
+    def _prompt_ids(self, prompt: str) -> list[int]:
         tokenizer = self.task.tokenizer
         lines = [tokenizer.encode(line) for line in prompt.split("\n")]
-        ids = [tokenizer.eos_id, *(number for line in lines[:-1] for number in (*line, tokenizer.eos_id)), *lines[-1]]
-        state = self.scorer.read(ids[:-1])
-        search = search or Sampling(max_length_ratio=0.0, max_length_extra=200)
-        stepper = _Listening(self.scorer, self._listener(on_token))
-        banned = self._banned(unknown)
-        nowhere = torch.zeros(1, dtype=torch.int64, device=self.scorer.device)
-        # an end that no token is: text goes on over the ends of lines
-        end = tokenizer.eos_id if one_line else -1
-        found = search(stepper, state, nowhere, ids[-1], end, None, banned)[0]
-        if on_token is not None and found and found[0].tokens:
-            on_token(self._text_of(found[0].tokens[-1]))
-        return [tokenizer.decode(hypothesis.tokens) for hypothesis in found]
+        return [tokenizer.eos_id, *(number for line in lines[:-1] for number in (*line, tokenizer.eos_id)), *lines[-1]]
 
     def _banned(self, unknown: bool) -> list[int]:
         tokenizer = self.task.tokenizer
@@ -199,15 +239,18 @@ class LanguageModel:
         return None if on_token is None else lambda token: on_token(self._text_of(token))
 
 
-class _Listening:
-    """A stepper that tells which tokens it is given after the first, of its first row."""
+class _Beginning:
+    """A stepper whose first tokens differ from row to row; it tells those that it is given later, of its first row."""
 
-    def __init__(self, scorer: LmScorer, hear: Callable[[int], None] | None) -> None:
+    def __init__(self, scorer: LmScorer, first: Sequence[int], hear: Callable[[int], None] | None) -> None:
         self.vocab_size = scorer.vocab_size
-        self._scorer, self._hear, self._first = scorer, hear, True
+        self._scorer, self._first, self._hear = scorer, list(first), hear
 
     def step(self, tokens: Tensor, state: DecodingState) -> tuple[Tensor, LmDecodingState]:
-        if self._hear is not None and not self._first:
+        if self._first:
+            first = torch.tensor(self._first, device=tokens.device)
+            tokens = first.repeat_interleave(len(tokens) // len(first))
+            self._first = []
+        elif self._hear is not None:
             self._hear(int(tokens[0]))
-        self._first = False
         return self._scorer.step(tokens, state)

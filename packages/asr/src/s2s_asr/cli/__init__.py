@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s2s_core.cli.main import task_main
-from s2s_core.cli.tasks import Command, TaskInfo
+from s2s_core.cli.tasks import Command, Service, TaskInfo
 
 TASK = TaskInfo(
     name="asr",
@@ -12,6 +12,7 @@ TASK = TaskInfo(
     model="s2s_asr.task:SpeechToText",
     data="s2s_asr.data:SpeechData",
     convert="s2s_asr.openseq2seq:convert",
+    serving=Service(("transcribe",), "s2s_asr.cli.serve:endpoints", "s2s_asr.cli.serve:add_options"),
     commands={
         "prepare": Command("a corpus to manifests", "s2s_asr.cli.prepare:main"),
         "test": Command("measure a checkpoint on the test set", "s2s_asr.cli.test:main"),

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, TextIO
 from s2s_asr.cli.fusion import add_fusion, fuse
 from s2s_asr.cli.options import not_negative, positive
 from s2s_asr.cli.search_options import add_search_options, search_settings
+from s2s_asr.transcript_row import transcript_row
 from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
 from s2s_core.cli.status_line import StatusLine, clock
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
-    from s2s_asr.search.hypotheses import Hypothesis
     from s2s_asr.sources import NamedSource
     from s2s_asr.transcribe import Transcriber, Transcript
 
@@ -119,21 +119,10 @@ def _text_line(source: NamedSource, result: Transcript, only: bool) -> str:
 
 
 def _json_line(source: NamedSource, result: Transcript, only: bool) -> str:
-    row: dict[str, object] = {"path": source.name, "text": result.text, "duration_s": result.duration_s}
-    row["words"] = [word.row() for word in result.words]
-    if result.hypotheses:
-        row["nbest"] = [_hypothesis_row(one) for one in result.hypotheses]
+    row: dict[str, object] = {"path": source.name, **transcript_row(result)}
     if source.reference is not None:
         row["reference"] = source.reference
     return json.dumps(row, ensure_ascii=False)
-
-
-def _hypothesis_row(one: Hypothesis) -> dict[str, object]:
-    scores = {"score": one.score, "acoustic": one.acoustic, "lm": one.words_score}
-    if one.rescore_weight:
-        scores["rescoring"] = one.rescoring
-    rounded = {name: round(value, 4) for name, value in scores.items()}
-    return {"text": one.text, **rounded, "words": [word.row() for word in one.words]}
 
 
 def _csv_line(source: NamedSource, result: Transcript, only: bool) -> str:

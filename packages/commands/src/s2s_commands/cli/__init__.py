@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s2s_core.cli.main import task_main
-from s2s_core.cli.tasks import Command, TaskInfo
+from s2s_core.cli.tasks import Command, Service, TaskInfo
 
 COMMANDS = TaskInfo(
     name="commands",
@@ -12,6 +12,7 @@ COMMANDS = TaskInfo(
     summary="Speech commands: one label for a short recording",
     model="s2s_commands.sound_task:SoundClassifier",
     data="s2s_commands.sound_data:SoundData",
+    serving=Service(("classify",), "s2s_commands.cli.serve:endpoints", "s2s_commands.cli.serve:add_options"),
     commands={
         "prepare": Command("a corpus to manifests", "s2s_commands.cli.prepare:main"),
         "classify": Command("recordings or a live stream to labels", "s2s_commands.cli.classify:main"),
@@ -26,6 +27,9 @@ IMAGES = TaskInfo(
     summary="Image classification: one label for a picture",
     model="s2s_commands.image_task:ImageClassification",
     data="s2s_commands.image_data:ImageData",
+    serving=Service(
+        ("classify",), "s2s_commands.cli.serve_images:endpoints", "s2s_commands.cli.serve_images:add_options"
+    ),
     commands={
         "prepare": Command("a corpus of pictures to manifests", "s2s_commands.cli.prepare_images:main"),
         "classify": Command("pictures to labels with a trained checkpoint", "s2s_commands.cli.classify_image:main"),

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from s2s_commands.answer_row import answer_row
 from s2s_commands.cli.answers import write_answers
 from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
 from s2s_core.cli.output import output_file
@@ -136,13 +137,7 @@ def _read(source: SoundSource, sample_rate_hz: int):  # noqa: ANN202 - a path, s
 def _line(source: SoundSource, result: Classification, form: str) -> str:
     if form == "text":
         return f"{source.name}\t{result.label}\t{result.probability:.4f}"
-    row = {
-        "path": source.name,
-        "label": result.label,
-        "probability": round(result.probability, 6),
-        "probabilities": {name: round(value, 6) for name, value in result.probabilities.items()},
-        "duration_s": result.duration_s,
-    }
+    row: dict[str, object] = {"path": source.name, **answer_row(result), "duration_s": result.duration_s}
     if source.label is not None:
         row["reference"] = source.label
     return json.dumps(row, ensure_ascii=False)

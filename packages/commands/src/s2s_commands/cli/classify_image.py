@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from s2s_commands.answer_row import answer_row
 from s2s_commands.cli.answers import write_answers
 from s2s_core.cli.arguments import VerbParser, add_device, chosen_device, count
 from s2s_core.cli.output import output_file
@@ -71,8 +72,7 @@ def _text(source: PictureSource, result: ImageLabel, top: int) -> str:
 
 
 def _json(source: PictureSource, result: ImageLabel) -> str:
-    row: dict[str, object] = {"path": result.id, "label": result.label, "probability": round(result.probability, 6)}
-    row["probabilities"] = {label: round(probability, 6) for label, probability in result.probabilities.items()}
+    row: dict[str, object] = {"path": result.id, **answer_row(result)}
     if source.label is not None:
         row["reference"] = source.label
     return json.dumps(row, ensure_ascii=False)

@@ -25,6 +25,7 @@ SHARED_COMMANDS = {
     "sweep": Command("search settings with Weights & Biases, or on this machine", "s2s_core.cli.sweep:main"),
     "report": Command("one HTML page of a run", "s2s_core.cli.report:main"),
     "convert": Command("an OpenSeq2Seq config to YAML, without running it", "s2s_core.cli.convert:main"),
+    "serve": Command("a checkpoint behind HTTP: a web page and an API", "s2s_core.cli.serve:main"),
     "bench": Command("measure training speed against the machine's limit", "s2s_core.cli.verbs:bench"),
 }
 """The verbs that every task has; their functions take the task and the arguments."""

@@ -37,6 +37,18 @@ class Command:
 
 
 @dataclass(frozen=True)
+class Service:
+    """How a task is served over HTTP."""
+
+    verbs: tuple[str, ...]
+    """What can be asked."""
+    endpoints: str
+    """``module:function`` from the parsed options to the `s2s_core.serving.endpoint.Endpoint`s of a loaded model."""
+    add_options: str
+    """``module:function`` that adds the task's own options to the parser of ``serve``."""
+
+
+@dataclass(frozen=True)
 class TaskInfo:
     """What the command line knows of a task."""
 
@@ -55,6 +67,9 @@ class TaskInfo:
 
     convert: str = ""
     """``module:function`` that makes the model and data sections of an old config; see `s2s_core.cli.convert`."""
+
+    serving: Service | None = None
+    """How it is served, if it has a verb that can be."""
 
     @property
     def config_home(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s2s_core.cli.main import task_main
-from s2s_core.cli.tasks import Command, TaskInfo
+from s2s_core.cli.tasks import Command, Service, TaskInfo
 
 TASK = TaskInfo(
     name="lm",
@@ -12,6 +12,7 @@ TASK = TaskInfo(
     summary="Language models: the next word, the probability of a text",
     model="s2s_lm.task:LanguageModeling",
     data="s2s_lm.data:LmData",
+    serving=Service(("generate", "score"), "s2s_lm.cli.serve:endpoints", "s2s_lm.cli.serve:add_options"),
     commands={
         "prepare": Command("text to tokenised files and a vocabulary", "s2s_lm.cli.prepare:main"),
         "generate": Command("go on with a prompt", "s2s_lm.cli.generate:main"),

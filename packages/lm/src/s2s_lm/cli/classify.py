@@ -27,8 +27,7 @@ def main(argv: Sequence[str]) -> int:
     )
     for found in classifier.classify(texts):
         if options.format == "json":
-            row = {"text": found.text, "label": found.label, "probabilities": found.probabilities}
-            print(json.dumps(row, ensure_ascii=False))
+            print(json.dumps(found.row(), ensure_ascii=False))
         else:
             print(f"{found.label}\t{found.probabilities[found.label]:.4f}\t{found.text}")
     return 0

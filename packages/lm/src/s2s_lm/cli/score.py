@@ -85,10 +85,7 @@ def _text_line(score: TextScore) -> str:
 
 def _json_line(score: TextScore, total: bool = False) -> str:
     row: dict[str, object] = {"total": True} if total else {"text": score.text}
-    row |= {"log_probability": score.log_probability, "perplexity": score.perplexity}
-    row |= {"bits_per_character": score.bits_per_character, "tokens": score.tokens, "words": score.words}
-    row |= {"characters": score.characters, "unknown": score.unknown}
-    return json.dumps(row, ensure_ascii=False)
+    return json.dumps(row | score.row(), ensure_ascii=False)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s2s_core.cli.main import task_main
-from s2s_core.cli.tasks import Command, TaskInfo
+from s2s_core.cli.tasks import Command, Service, TaskInfo
 
 TASK = TaskInfo(
     name="sentiment",
@@ -12,6 +12,7 @@ TASK = TaskInfo(
     summary="Sentiment analysis, or any other classes of texts",
     model="s2s_lm.sentiment.task:SentimentClassification",
     data="s2s_lm.sentiment.data:ClassificationData",
+    serving=Service(("classify",), "s2s_lm.cli.serve_sentiment:endpoints", "s2s_lm.cli.serve_sentiment:add_options"),
     commands={
         "prepare": Command("labelled texts to tokenised files and a vocabulary", "s2s_lm.cli.prepare_sentiment:main"),
         "classify": Command("texts to classes with their probabilities", "s2s_lm.cli.classify:main"),

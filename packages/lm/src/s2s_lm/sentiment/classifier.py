@@ -25,6 +25,10 @@ class Classified:
     probabilities: dict[str, float]
     """Of every class."""
 
+    def row(self) -> dict[str, object]:
+        """All of it, as the command line prints and the server answers it."""
+        return {"text": self.text, "label": self.label, "probabilities": self.probabilities}
+
 
 class SentimentClassifier:
     """Texts to classes; make one with `load`.

@@ -16,6 +16,7 @@ from s2s_core.errors import UserError
 from s2s_core.host_memory import keep_freed_memory
 from s2s_nmt.cli.lines import STANDARD_INPUT, count_lines, read_lines
 from s2s_nmt.cli.rate import Rate
+from s2s_nmt.translation_row import translation_row
 
 if TYPE_CHECKING:
     from s2s_core.decoding.beam_search import BeamSearch
@@ -188,22 +189,7 @@ def _text_line(number: int, result: Translation | UserError, several: bool) -> s
 def _json_line(number: int, result: Translation | UserError, several: bool) -> str:
     if isinstance(result, UserError):
         return json.dumps({"line": number + 1, "error": str(result)}, ensure_ascii=False)
-    row: dict[str, Any] = {"line": number + 1, "source": result.source, "text": result.text}
-    if result.candidates:
-        row |= {"score": round(result.candidates[0].score, 4), "source_tokens": result.source_pieces}
-    row["nbest"] = []
-    for found in result.candidates:
-        entry: dict[str, Any] = {
-            "text": found.text,
-            "score": round(found.score, 4),
-            "log_probability": round(found.log_probability, 4),
-            "finished": found.finished,
-            "tokens": found.pieces,
-        }
-        if found.alignment is not None:
-            entry["alignment"] = found.alignment
-        row["nbest"].append(entry)
-    return json.dumps(row, ensure_ascii=False)
+    return json.dumps(translation_row(number + 1, result), ensure_ascii=False)
 
 
 FORMATS: dict[str, Callable[[int, Translation | UserError, bool], str]] = {"text": _text_line, "json": _json_line}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s2s_core.cli.main import task_main
-from s2s_core.cli.tasks import Command, TaskInfo
+from s2s_core.cli.tasks import Command, Service, TaskInfo
 
 TASK = TaskInfo(
     name="tts",
@@ -12,6 +12,7 @@ TASK = TaskInfo(
     summary="Speech synthesis: text to recordings",
     model="s2s_tts.task:TextToSpeech",
     data="s2s_tts.data:SpeechSynthesisData",
+    serving=Service(("synthesize",), "s2s_tts.cli.serve:endpoints", "s2s_tts.cli.serve:add_options"),
     commands={
         "prepare": Command("a corpus to manifests", "s2s_tts.cli.prepare:main"),
         "synthesize": Command("text to recordings with a trained checkpoint", "s2s_tts.cli.synthesize:main"),

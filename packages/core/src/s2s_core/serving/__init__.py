@@ -1,0 +1,1 @@
+"""``serve``: a trained checkpoint behind HTTP. Needs the extra ``s2s-core[serve]``."""
