@@ -67,9 +67,11 @@ class Measure(Endpoint[bytes]):
 
     def __init__(self):
         self.asks = "audio"
+        self.names = []
 
     def prepare(self, asked):
-        return f"{asked.name}:".encode() + asked.file.read()
+        self.names.append(asked.name)
+        return asked.file.read()
 
     def run(self, batch):
         return list(batch)
@@ -116,6 +118,11 @@ def shout():
 
 
 @pytest.fixture
+def measure():
+    return Measure()
+
+
+@pytest.fixture
 def batcher():
     made = Batcher(max_batch=4, max_wait_s=0.2)
     yield made
@@ -148,6 +155,11 @@ def serve():
 
 
 @pytest.fixture
-def client(serve, shout, batcher):
-    serving = Serving("toy", "toy<b>.ckpt", max_requests=6, max_upload_mb=0.1, hosts=["127.0.0.1"])
-    return serve(make_app(serving, [shout, Measure()], batcher))
+def app(shout, measure, batcher):
+    serving = Serving("toy", "toy<b>.ckpt", max_requests=6, max_upload_mb=0.2, hosts=["127.0.0.1"])
+    return make_app(serving, [shout, measure], batcher)
+
+
+@pytest.fixture
+def client(serve, app):
+    return serve(app)
