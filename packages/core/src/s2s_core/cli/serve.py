@@ -75,9 +75,9 @@ def _listen(
         hosts,
     )
     try:
-        listen(make_app(serving, endpoints, batcher), taken)
+        listen(make_app(serving, endpoints, batcher), taken, batcher.abandon)
     finally:
-        if not batcher.close():
+        if not batcher.close(patience_s=0.2):
             print("\ninterrupted", file=sys.stderr, flush=True)
             os._exit(INTERRUPTED)  # the thread of a model in the middle of a batch cannot be ended otherwise
         for endpoint in endpoints:

@@ -17,7 +17,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 
 from s2s_core import __version__
 from s2s_core.errors import UserError
-from s2s_core.serving.batcher import Batcher
+from s2s_core.serving.batcher import Batcher, Stopping
 from s2s_core.serving.endpoint import Endpoint, TooLong, Upload
 from s2s_core.serving.guard import Guard, refused
 from s2s_core.serving.limits import Limits
@@ -98,6 +98,7 @@ def make_app(serving: Serving, endpoints: Sequence[Endpoint[Any]], batcher: Batc
 
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(UserError, _unanswerable)
+    app.add_exception_handler(Stopping, _stopping)
     app.add_exception_handler(Exception, _broken)
     types = {f"/{one.name}": "multipart/form-data" if _takes_file(one) else "application/json" for one in endpoints}
     # the one that is added last is met first
@@ -181,6 +182,10 @@ async def _malformed(_: Request, error: Exception) -> JSONResponse:
 
 async def _unanswerable(_: Request, error: Exception) -> JSONResponse:
     return refused(413 if isinstance(error, TooLong) else 422, str(error))
+
+
+async def _stopping(_: Request, error: Exception) -> JSONResponse:
+    return refused(503, "the server is being stopped")
 
 
 async def _broken(_: Request, error: Exception) -> JSONResponse:

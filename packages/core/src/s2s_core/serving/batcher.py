@@ -18,6 +18,10 @@ from s2s_core.serving.endpoint import Endpoint
 LOGGER = logging.getLogger(__name__)
 
 
+class Stopping(Exception):
+    """The server ends before the answer is there."""
+
+
 @dataclass
 class _Waiting:
     key: Hashable
@@ -49,6 +53,7 @@ class Batcher:
         self.batches = 0
         """How many the model was given."""
         self._waiting: list[_Waiting] = []
+        self._unanswered: set[asyncio.Future[Any]] = set()
         self._arrived = asyncio.Event()
         self._thread = _ModelThread()
 
@@ -62,12 +67,17 @@ class Batcher:
 
         Raises:
             UserError: if that is the answer.
+            Stopping: if the server ends before.
             Exception: what the model raised on this item.
         """
         one = _Waiting((endpoint.name, endpoint.key(item)), endpoint, item, asyncio.get_running_loop().create_future())
         self._waiting.append(one)
+        self._unanswered.add(one.answer)
         self._arrived.set()
-        answer = await one.answer
+        try:
+            answer = await one.answer
+        finally:
+            self._unanswered.discard(one.answer)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -98,6 +108,12 @@ class Batcher:
             self._arrived.clear()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._arrived.wait(), left_s)
+
+    def abandon(self) -> None:
+        """Tell all who still wait that there will be no answer."""
+        for answer in self._unanswered:
+            if not answer.done():
+                answer.set_result(Stopping())
 
     def close(self, patience_s: float = 1.0) -> bool:
         """End the thread; returns whether it has ended, which it has not while a long batch goes on."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
+from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
@@ -48,13 +50,33 @@ def address_of(taken: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
-def listen(app: FastAPI, taken: socket.socket) -> None:
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, abandon: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._abandon = abandon
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().call_later(GRACE_S, self._abandon)
+        await super().shutdown(sockets)
+
+
+def listen(app: FastAPI, taken: socket.socket, abandon: Callable[[], None]) -> None:
     """Answer until Ctrl-C or a termination.
 
+    Args:
+        app: the application.
+        taken: the address.
+        abandon: called when the requests in work have had their time.
+
     Raises:
-        KeyboardInterrupt: after Ctrl-C, when the requests in work have ended or had their time.
+        KeyboardInterrupt: after Ctrl-C.
     """
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S, ws="none"
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=GRACE_S + 2,  # the last resort, for uploads that hang
     )
-    uvicorn.Server(config).run(sockets=[taken])
+    _Server(config, abandon).run(sockets=[taken])
