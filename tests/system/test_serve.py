@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -130,13 +131,18 @@ def test_concurrent_requests_get_what_the_verb_prints(start, recogniser, tmp_pat
     assert (status, err) == (130, "\ninterrupted\n")
 
 
-def test_ctrl_c_ends_it_in_the_middle_of_a_batch(start, language_model):
+def test_ctrl_c_ends_it_in_the_middle_of_a_batch_and_of_an_upload(start, language_model):
     process, port = start("lm", language_model, "--max-tokens", "1000000")
     question = json.dumps({"prompt": "a b", "tokens": 1_000_000})
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(ask, port, "/generate", question, "application/json")
         time.sleep(2)  # a million tokens take minutes
         assert not asking.done()
+        hanging = socket.create_connection(("127.0.0.1", port))
+        head = "POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n"
+        hanging.sendall(f"{head}\r\n{{".encode())
         status, _, err = ends(process)
         assert (status, err) == (130, "\ninterrupted\n")
+        assert b"503" in hanging.recv(1000).split(b"\r\n")[0]
+        hanging.close()
         assert asking.result() == (503, {"detail": "the server is being stopped"})

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from s2s_core.errors import UserError
-from s2s_core.serving.batcher import Batcher, answers_of
+from s2s_core.serving.batcher import Batcher, Stopping, answers_of
 from s2s_core.serving.endpoint import Answer, Endpoint
 
 
@@ -133,6 +133,22 @@ def test_a_model_that_goes_on_does_not_hold_the_end_up():
     batcher = asyncio.run(main())
     assert not batcher.close(0.05)
     assert batcher.close(10)
+
+
+def test_who_waits_is_told_that_there_will_be_no_answer():
+    async def main():
+        batcher = Batcher(max_batch=4, max_wait_s=60)
+        work = asyncio.create_task(batcher.work())
+        asked = [asyncio.create_task(batcher.ask(Doubler(), item)) for item in (1, 2)]
+        await asyncio.sleep(0.05)
+        assert batcher.waiting == 2
+        batcher.abandon()
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [Stopping, Stopping]
+        work.cancel()
+        batcher.close()
+
+    asyncio.run(main())
 
 
 def test_numbers_out_of_range():

@@ -80,3 +80,26 @@ def test_an_error_of_the_application_is_its_own():
 def test_only_what_sends_something_is_limited():
     assert send_to(Limits(measure, 1, 0), [b"12"], method="GET") == (200, "2")
     assert send_to(Limits(measure, 1, 0), [b"1"])[0] == 503
+
+
+def test_an_upload_that_is_cancelled_is_told_that_the_server_stops():
+    uploading, sent = set(), []
+    limits = Limits(forgiving, 10, 1, uploading=uploading)
+
+    async def main():
+        async def receive():
+            await asyncio.sleep(60)
+
+        async def send(message):
+            sent.append(message)
+
+        asked = asyncio.create_task(limits({"type": "http", "method": "POST", "headers": []}, receive, send))
+        while not uploading:
+            await asyncio.sleep(0.01)
+        assert uploading == {asked}
+        asked.cancel()
+        await asked
+
+    asyncio.run(main())
+    assert sent[0]["status"] == 503
+    assert not uploading

@@ -75,7 +75,7 @@ def _listen(
         hosts,
     )
     try:
-        listen(make_app(serving, endpoints, batcher), taken, batcher.abandon)
+        listen(make_app(serving, endpoints, batcher), taken)
     finally:
         if not batcher.close(patience_s=0.2):
             print("\ninterrupted", file=sys.stderr, flush=True)

@@ -66,7 +66,7 @@ PROBLEMS = {
 
 
 def make_app(serving: Serving, endpoints: Sequence[Endpoint[Any]], batcher: Batcher | None = None) -> FastAPI:
-    """Build the application.
+    """Build the application; its ``state.abandon()`` tells all who wait that the server stops.
 
     Args:
         serving: see there.
@@ -74,6 +74,12 @@ def make_app(serving: Serving, endpoints: Sequence[Endpoint[Any]], batcher: Batc
         batcher: made by the settings if None.
     """
     batcher = batcher or Batcher(serving.max_batch, serving.max_wait_s)
+    uploading: set[asyncio.Task[Any]] = set()
+
+    def abandon() -> None:
+        batcher.abandon()
+        for task in list(uploading):
+            task.cancel()
 
     @contextlib.asynccontextmanager
     async def batching(app: FastAPI) -> AsyncIterator[None]:
@@ -86,7 +92,9 @@ def make_app(serving: Serving, endpoints: Sequence[Endpoint[Any]], batcher: Batc
         summary=f"{serving.task} with the checkpoint {serving.checkpoint}",
         version=__version__,
         lifespan=batching,
+        exception_handlers=HANDLERS,
     )
+    app.state.abandon = abandon
     for endpoint in endpoints:
         _add(app, endpoint, batcher)
     _add_page(app, serving, endpoints)
@@ -96,13 +104,10 @@ def make_app(serving: Serving, endpoints: Sequence[Endpoint[Any]], batcher: Batc
         ready = not app.state.work.done()
         return Health(task=serving.task, checkpoint=serving.checkpoint, ready=ready, waiting=batcher.waiting)
 
-    app.add_exception_handler(RequestValidationError, _malformed)
-    app.add_exception_handler(UserError, _unanswerable)
-    app.add_exception_handler(Stopping, _stopping)
-    app.add_exception_handler(Exception, _broken)
     types = {f"/{one.name}": "multipart/form-data" if _takes_file(one) else "application/json" for one in endpoints}
+    most_bytes = int(serving.max_upload_mb * MEGABYTE)
     # the one that is added last is met first
-    app.add_middleware(Limits, most_bytes=int(serving.max_upload_mb * MEGABYTE), most_requests=serving.max_requests)
+    app.add_middleware(Limits, most_bytes=most_bytes, most_requests=serving.max_requests, uploading=uploading)
     app.add_middleware(Guard, hosts=serving.hosts, types=types)
     return app
 
@@ -190,3 +195,11 @@ async def _stopping(_: Request, error: Exception) -> JSONResponse:
 
 async def _broken(_: Request, error: Exception) -> JSONResponse:
     return refused(500, "the server failed at this request; its log says why")
+
+
+HANDLERS: dict[Any, Any] = {
+    RequestValidationError: _malformed,
+    UserError: _unanswerable,
+    Stopping: _stopping,
+    Exception: _broken,
+}

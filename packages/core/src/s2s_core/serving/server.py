@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
@@ -51,22 +50,17 @@ def address_of(taken: socket.socket) -> str:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, abandon: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
-        self._abandon = abandon
+        self._abandon = app.state.abandon
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         asyncio.get_running_loop().call_later(GRACE_S, self._abandon)
         await super().shutdown(sockets)
 
 
-def listen(app: FastAPI, taken: socket.socket, abandon: Callable[[], None]) -> None:
-    """Answer until Ctrl-C or a termination.
-
-    Args:
-        app: the application.
-        taken: the address.
-        abandon: called when the requests in work have had their time.
+def listen(app: FastAPI, taken: socket.socket) -> None:
+    """Answer until Ctrl-C or a termination; requests in work then have a second to finish.
 
     Raises:
         KeyboardInterrupt: after Ctrl-C.
@@ -77,6 +71,6 @@ def listen(app: FastAPI, taken: socket.socket, abandon: Callable[[], None]) -> N
         access_log=False,
         server_header=False,
         ws="none",
-        timeout_graceful_shutdown=GRACE_S + 2,  # the last resort, for uploads that hang
+        timeout_graceful_shutdown=GRACE_S + 2,  # the last resort, for who does not read the answer
     )
-    _Server(config, abandon).run(sockets=[taken])
+    _Server(config, app).run(sockets=[taken])
