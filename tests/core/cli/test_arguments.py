@@ -1,7 +1,9 @@
+import argparse
+
 import pytest
 import torch
 
-from s2s_core.cli.arguments import VerbParser, add_device, chosen_device, count
+from s2s_core.cli.arguments import VerbParser, add_device, chosen_device, count, number_in
 from s2s_core.errors import UserError
 
 
@@ -33,3 +35,11 @@ def test_without_a_device_it_is_cuda_where_there_is_one(parser, monkeypatch, cud
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     assert chosen_device(parser.parse_args([]).device) == chosen
     assert chosen_device(parser.parse_args(["--device", "cuda:1"]).device) == "cuda:1"
+
+
+def test_numbers_within_bounds():
+    assert number_in(1, 5, int)("5") == 5
+    assert number_in(0, 1)("0.5") == 0.5
+    for text in ("6", "0.9", "nan", "many", "1.5"):
+        with pytest.raises(argparse.ArgumentTypeError, match=f"expected a number from 1 to 5, got '{text}'"):
+            number_in(1, 5, int)(text)

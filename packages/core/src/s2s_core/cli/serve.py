@@ -6,12 +6,12 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.arguments import VerbParser, add_device, chosen_device, number_in
 from s2s_core.cli.tasks import TaskInfo, load_object
 from s2s_core.errors import UserError
 
@@ -44,7 +44,7 @@ def main(task: TaskInfo, argv: list[str]) -> int:
     from s2s_core.serving.batcher import Batcher
     from s2s_core.serving.server import address_of, bind
 
-    options.device = _device(options.device)
+    options.device = chosen_device(options.device)
     with bind(options.host, options.port) as taken:  # before the model is loaded, which takes a while
         endpoints: list[Endpoint[Any]] = load_object(task.serving.endpoints)(options)
         batcher = Batcher(options.max_batch, options.max_wait_ms / 1000)
@@ -97,11 +97,11 @@ def _parser(task: TaskInfo) -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1", help="address to listen at (default: %(default)s, this machine alone)")
     add("--port", type=number_in(0, 65535, int), default=8000, metavar="N", help="0 finds a free one (%(default)s)")
     add("--allow-host", action="append", default=[], metavar="NAME", help="answer to this name, too; may be repeated")
-    add("--device", default="auto", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+    add_device(parser)
     group = parser.add_argument_group("batches and limits")
     add = group.add_argument
     add("--max-batch", type=number_in(1, 4096, int), default=8, metavar="N", help="requests at once (%(default)s)")
-    add("--max-wait-ms", type=number_in(0, 60_000), default=10, metavar="MS", help="to wait for company (%(default)s)")
+    add("--max-wait-ms", type=number_in(0, 60_000), default=5, metavar="MS", help="to wait for company (%(default)s)")
     add("--max-requests", type=number_in(1, 100_000, int), default=64, metavar="N", help="at a time; more get 503 (64)")
     add("--max-upload-mb", type=number_in(0.001, 100_000), default=32, metavar="MB", help="of a request (%(default)s)")
     load_object(task.serving.add_options)(parser)
@@ -119,24 +119,3 @@ def add_audio_limit(parser: argparse.ArgumentParser, most_s: float = 600.0) -> N
     parser.add_argument(
         "--max-audio-s", type=number_in(0.01, 10**6), default=most_s, metavar="S", help="of a recording (%(default)g)"
     )
-
-
-def number_in(low: float, high: float, kind: type = float) -> Callable[[str], Any]:
-    """A converter for argparse: numbers from ``low`` to ``high``."""
-
-    def convert(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"expected a number from {low:g} to {high:g}, got {text!r}")
-        return value
-
-    return convert
-
-
-def _device(name: str) -> str:
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name

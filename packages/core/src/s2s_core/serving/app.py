@@ -34,7 +34,7 @@ class Serving:
     task: str
     checkpoint: str
     max_batch: int = 8
-    max_wait_s: float = 0.01
+    max_wait_s: float = 0.005
     max_requests: int = 64
     max_upload_mb: float = 32.0
     hosts: Collection[str] | None = None

@@ -46,7 +46,7 @@ class Batcher:
         ValueError: if a number is out of its range.
     """
 
-    def __init__(self, max_batch: int = 8, max_wait_s: float = 0.01) -> None:
+    def __init__(self, max_batch: int = 8, max_wait_s: float = 0.005) -> None:
         if max_batch < 1 or max_wait_s < 0:
             raise ValueError(f"expected max_batch from 1 and max_wait_s from 0, got {max_batch} and {max_wait_s}")
         self.max_batch, self.max_wait_s = max_batch, max_wait_s

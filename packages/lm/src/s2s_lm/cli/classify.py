@@ -7,8 +7,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
-from s2s_lm.cli.lines import number_in, read_text_lines
+from s2s_core.cli.arguments import VerbParser, add_device, chosen_device, number_in
+from s2s_lm.cli.lines import read_text_lines
 
 EPILOG = """\
 formats: text  CLASS<TAB>PROBABILITY<TAB>TEXT

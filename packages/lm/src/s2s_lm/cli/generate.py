@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
+from s2s_core.cli.arguments import VerbParser, add_device, chosen_device, number_in
 from s2s_core.errors import UserError
-from s2s_lm.cli.lines import number_in
 
 if TYPE_CHECKING:
     from s2s_core.decoding.hypothesis import Search

@@ -1,10 +1,9 @@
-"""What verbs that read text share: lines of files or standard input, numbers."""
+"""What verbs that read text share: lines of files or standard input."""
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from s2s_core.errors import UserError
@@ -30,18 +29,3 @@ def read_text_lines(files: Sequence[str]) -> list[str]:
         if lines and not lines[-1]:  # what is behind the last line's end is no line
             lines.pop()
     return lines
-
-
-def number_in(low: float, high: float, kind: type = float) -> Callable[[str], float]:
-    """A converter for argparse: numbers from ``low`` to ``high``."""
-
-    def convert(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = float("nan")
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"expected a number from {low:g} to {high:g}, got {text!r}")
-        return value
-
-    return convert

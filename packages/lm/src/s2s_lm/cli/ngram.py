@@ -10,10 +10,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.arguments import VerbParser, number_in
 from s2s_core.cli.output import output_file
 from s2s_core.errors import UserError
-from s2s_lm.cli.lines import number_in
 
 EPILOG = """\
 Interpolated modified Kneser-Ney, one sentence a line, words between spaces. KenLM's lmplz computes the same; where it

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2s_core.cli.arguments import VerbParser
+from s2s_core.cli.arguments import VerbParser, number_in
 from s2s_core.errors import UserError
-from s2s_lm.cli.lines import number_in
 
 if TYPE_CHECKING:
     from s2s_lm.sentiment.corpora import Labelled

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
+from s2s_core.cli.arguments import VerbParser, add_device, chosen_device, number_in
 from s2s_core.decoding.scoring import ARPA_SUFFIXES
 from s2s_core.errors import UserError
-from s2s_lm.cli.lines import number_in, read_text_lines
+from s2s_lm.cli.lines import read_text_lines
 
 if TYPE_CHECKING:
     from s2s_lm.language_model import TextScore

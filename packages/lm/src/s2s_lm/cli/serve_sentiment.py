@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from s2s_core.cli.serve import add_text_limit, number_in
+from s2s_core.cli.arguments import number_in
+from s2s_core.cli.serve import add_text_limit
 
 if TYPE_CHECKING:
     from s2s_core.serving.endpoint import Endpoint
