@@ -1,5 +1,6 @@
 """Each contract check passes a module that keeps the contract and fails one that breaks it in one way."""
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from s2s_core import testing
 from s2s_core.losses.reduction import LossSum
 from s2s_core.nn.mask import length_mask
 from s2s_core.part import Part
+from s2s_core.serving.endpoint import Answer, Endpoint, Question
+from s2s_core.testing.serving import answers_in_any_company
 
 LENGTHS = [9, 17, 4]
 
@@ -205,3 +208,70 @@ def test_the_default_folder_lies_beside_the_repository(monkeypatch):
     monkeypatch.setattr("pathlib.Path.exists", lambda path: True)
     repository = Path(__file__).resolve().parents[2]
     assert testing.shared_data("an4") == repository.parent / "shared" / "data" / "an4"
+
+
+def test_parts_are_found_where_nothing_can_be_served(monkeypatch):
+    def without(missing):
+        def import_module(name):
+            if name == "s2s_core.serving.endpoint":
+                raise ModuleNotFoundError(f"No module named '{missing}'", name=missing)
+            return importlib.import_module(name)
+
+        return import_module
+
+    monkeypatch.setattr("s2s_core.testing.parts.installed_packages", lambda: ["s2s_core"])
+    monkeypatch.setattr("s2s_core.testing.parts.import_module", without("pydantic"))
+    assert len(testing.find_parts(Part)) > 20
+    monkeypatch.setattr("s2s_core.testing.parts.import_module", without("torchaudio"))
+    with pytest.raises(ModuleNotFoundError, match="torchaudio"):
+        testing.find_parts(Part)
+
+
+class Counter(Endpoint[str]):
+    """Says how many asked; ``fault`` names what it does wrong."""
+
+    name = "count"
+    summary = ""
+
+    class answers(Answer):
+        text: str
+        share: float
+
+    def __init__(self, fault=""):
+        self.fault = fault
+        self.asks = Question
+
+    def prepare(self, asked):
+        return asked
+
+    def key(self, prepared):
+        return prepared if self.fault == "keys" else None
+
+    def run(self, batch):
+        extra = {"more": 1} if self.fault == "schema" else {}
+        share = len(batch) if self.fault == "number" else 1.0
+        words = f" {len(batch)}" if self.fault == "text" else ""
+        return [{"text": one + words, "share": share, **extra} for one in batch]
+
+
+def test_answers_that_depend_on_company_are_found_out():
+    assert [answer["text"] for answer in answers_in_any_company(Counter(), ["a", "b"])] == ["a", "b"]
+    for fault in ("keys", "schema", "number", "text"):
+        with pytest.raises((AssertionError, ValueError)):
+            answers_in_any_company(Counter(fault), ["a", "b"])
+
+
+def test_recordings_are_compared_by_their_samples():
+    class Noise(Counter):
+        answers = "wav"
+        loud = 0
+
+        def run(self, batch):
+            return [bytes(44) + bytes([self.loud * (len(batch) - 1), 0]) * 9 for _ in batch]
+
+    noise = Noise()
+    answers_in_any_company(noise, ["a", "b"])
+    noise.loud = 30
+    answers_in_any_company(noise, ["a", "b"], tolerance=1e-3)
+    with pytest.raises(AssertionError):
+        answers_in_any_company(noise, ["a", "b"], tolerance=1e-4)

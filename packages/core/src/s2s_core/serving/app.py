@@ -98,18 +98,20 @@ def make_app(serving: Serving, endpoints: Sequence[Endpoint[Any]], batcher: Batc
     for endpoint in endpoints:
         _add(app, endpoint, batcher)
     _add_page(app, serving, endpoints)
-
-    @app.get("/health", summary="Whether the server can answer", tags=["server"])
-    def health() -> Health:
-        ready = not app.state.work.done()
-        return Health(task=serving.task, checkpoint=serving.checkpoint, ready=ready, waiting=batcher.waiting)
-
+    _add_health(app, serving, batcher)
     types = {f"/{one.name}": "multipart/form-data" if _takes_file(one) else "application/json" for one in endpoints}
     most_bytes = int(serving.max_upload_mb * MEGABYTE)
     # the one that is added last is met first
     app.add_middleware(Limits, most_bytes=most_bytes, most_requests=serving.max_requests, uploading=uploading)
     app.add_middleware(Guard, hosts=serving.hosts, types=types)
     return app
+
+
+def _add_health(app: FastAPI, serving: Serving, batcher: Batcher) -> None:
+    @app.get("/health", summary="Whether the server can answer", tags=["server"])
+    def health() -> Health:
+        ready = not app.state.work.done()
+        return Health(task=serving.task, checkpoint=serving.checkpoint, ready=ready, waiting=batcher.waiting)
 
 
 def _takes_file(endpoint: Endpoint[Any]) -> bool:

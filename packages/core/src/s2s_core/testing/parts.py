@@ -10,6 +10,8 @@ from typing import TypeVar, cast
 from s2s_core.part import Part
 
 T = TypeVar("T")
+SERVING = ("fastapi", "pydantic", "starlette", "uvicorn")
+"""Of the extra ``serve``, which may not be installed: what imports them has no parts."""
 
 
 def installed_packages() -> list[str]:
@@ -22,9 +24,17 @@ def find_parts(base: type[T]) -> list[type[T]]:
     for package in installed_packages():
         for module in pkgutil.walk_packages(import_module(package).__path__, f"{package}."):
             if not module.name.endswith(".__main__"):
-                import_module(module.name)
+                _import(module.name)
     found = {cls for cls in _subclasses(base) if not inspect.isabstract(cls) and cls.__module__.startswith("s2s_")}
     return sorted(found, key=lambda cls: f"{cls.__module__}.{cls.__qualname__}")
+
+
+def _import(name: str) -> None:
+    try:
+        import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name not in SERVING:
+            raise
 
 
 def _subclasses(base: type[T]) -> set[type[T]]:
