@@ -43,6 +43,14 @@ def test_what_is_longer_than_the_limit_is_not_decoded(monkeypatch):
         read_upload(silence, 8000, 59)
 
 
+def test_channels_and_rate_count_towards_the_limit(monkeypatch):
+    many = upload(np.zeros((4000, 16), dtype=np.int16))
+    assert len(read_upload(many, 8000, 0.7)) == 4000
+    monkeypatch.setattr("s2s_core.audio.uploads.read_audio", lambda *_, **__: pytest.fail("was decoded"))
+    with pytest.raises(TooLong, match=r"holds 64000 samples, expected at most 57600, as 0\.6 s of stereo at 48 kHz"):
+        read_upload(many, 8000, 0.6)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -1,6 +1,9 @@
 """The application over real HTTP on loopback."""
 
+import asyncio
 import json
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -126,3 +129,24 @@ def test_no_other_site_may_read(client):
         assert not [name for name in reply.headers if name.startswith("access-control")]
     assert client.send("POST", "/shout", json.dumps({"text": "a"}), Origin="http://evil.example").status == 403
     assert client.get("/health", Host="evil.example").status == 421
+
+
+def test_no_more_questions_are_prepared_at_a_time_than_processors_can(client, shout, batcher):
+    at_once, most, lock = [], [], threading.Lock()
+    prepare = shout.prepare
+
+    def slow(asked):
+        with lock:
+            at_once.append(asked)
+            most.append(len(at_once))
+        time.sleep(0.1)
+        with lock:
+            at_once.pop()
+        return prepare(asked)
+
+    shout.prepare = slow
+    batcher.preparing = asyncio.Semaphore(2)
+    with ThreadPoolExecutor(6) as pool:
+        replies = list(pool.map(lambda number: client.ask("/shout", text=str(number)), range(6)))
+    assert [reply.status for reply in replies] == [200] * 6
+    assert max(most) == 2

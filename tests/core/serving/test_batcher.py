@@ -145,6 +145,8 @@ def test_who_waits_is_told_that_there_will_be_no_answer():
         batcher.abandon()
         answers = await asyncio.gather(*asked, return_exceptions=True)
         assert [type(answer) for answer in answers] == [Stopping, Stopping]
+        with pytest.raises(Stopping):
+            await batcher.ask(Doubler(), 3)
         work.cancel()
         batcher.close()
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 LOWEST_HZ, HIGHEST_HZ = 4_000, 384_000
 MOST_CHANNELS = 16
+SAMPLES_PER_S = 2 * 48_000
+"""Of all channels, on average over the seconds that are taken: silence compresses to nothing, and memory is not."""
 
 
 def read_upload(upload: Upload, sample_rate_hz: int, most_s: float) -> Tensor:
@@ -61,6 +63,9 @@ def _check_header(upload: Upload, most_s: float) -> None:
         raise UserError(f"{upload.name}: {channels} channels, expected at most {MOST_CHANNELS}")
     if frames > most_s * rate:
         raise TooLong(f"{upload.name}: lasts {frames / rate:.1f} s, expected at most {most_s:g} s")
+    if frames * channels > most_s * SAMPLES_PER_S:
+        most = f"{most_s * SAMPLES_PER_S:g}, as {most_s:g} s of stereo at 48 kHz have"
+        raise TooLong(f"{upload.name}: holds {frames * channels} samples, expected at most {most}")
 
 
 def wav_bytes(audio: np.ndarray, sample_rate_hz: int) -> bytes:

@@ -141,7 +141,8 @@ def _add(app: FastAPI, endpoint: Endpoint[Any], batcher: Batcher) -> None:
 
 def _handler(endpoint: Endpoint[Any], batcher: Batcher) -> Callable[..., Any]:
     async def answer(asked: Any) -> Any:
-        prepared = await run_in_threadpool(endpoint.prepare, asked)
+        async with batcher.preparing:
+            prepared = await run_in_threadpool(endpoint.prepare, asked)
         found = await batcher.ask(endpoint, prepared)
         if isinstance(found, bytes):
             place = {"Content-Disposition": f'inline; filename="{endpoint.name}.wav"'}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import queue
 import threading
 import time
@@ -50,8 +51,11 @@ class Batcher:
         if max_batch < 1 or max_wait_s < 0:
             raise ValueError(f"expected max_batch from 1 and max_wait_s from 0, got {max_batch} and {max_wait_s}")
         self.max_batch, self.max_wait_s = max_batch, max_wait_s
+        self.preparing = asyncio.Semaphore(max(2, os.cpu_count() or 1))
+        """Held while a question is prepared: decoding takes memory, and more at a time than processors is no faster."""
         self.batches = 0
         """How many the model was given."""
+        self._stopping = False
         self._waiting: list[_Waiting] = []
         self._unanswered: set[asyncio.Future[Any]] = set()
         self._arrived = asyncio.Event()
@@ -70,6 +74,8 @@ class Batcher:
             Stopping: if the server ends before.
             Exception: what the model raised on this item.
         """
+        if self._stopping:
+            raise Stopping
         one = _Waiting((endpoint.name, endpoint.key(item)), endpoint, item, asyncio.get_running_loop().create_future())
         self._waiting.append(one)
         self._unanswered.add(one.answer)
@@ -110,7 +116,8 @@ class Batcher:
                 await asyncio.wait_for(self._arrived.wait(), left_s)
 
     def abandon(self) -> None:
-        """Tell all who still wait that there will be no answer."""
+        """Tell all who wait, and all who come, that there will be no answer."""
+        self._stopping = True
         for answer in self._unanswered:
             if not answer.done():
                 answer.set_result(Stopping())
