@@ -2,8 +2,9 @@ import pytest
 
 from s2s_core.cli.tasks import load_object
 from s2s_core.errors import UserError
+from s2s_core.openseq2seq.optimisation import gradient_rules, optimizer, schedule
 from s2s_core.openseq2seq.python_config import Name
-from s2s_core.openseq2seq.settings import gradient_rules, leftovers, old_config, optimizer, schedule, trainer
+from s2s_core.openseq2seq.settings import leftovers, old_config, trainer
 from s2s_core.precision.loss_scale import LossScale
 
 
@@ -48,6 +49,16 @@ def test_optimizers(name, params, expected):
         ("poly_decay", {"power": 2.0, "min_lr": 1e-5}, ("Polynomial", {"power": 2.0, "min_lr": 1e-5})),
         ("cosine_decay", {"min_lr": 0.1, "warmup_steps": 5}, ("Cosine", {"min_lr": 0.002, "warmup_steps": 5})),
         ("transformer_policy", {"d_model": 8, "warmup_steps": 4}, ("Noam", {"d_model": 8, "warmup_steps": 4})),
+        (
+            "transformer_policy",
+            {"d_model": 8, "warmup_steps": 4, "max_lr": 1e-3},
+            ("Noam", {"d_model": 8, "warmup_steps": 4, "max_lr": 1e-3}),
+        ),
+        (
+            "inv_poly_decay",
+            {"decay_steps": 9, "power": 0.5, "min_lr": 1e-4, "warmup_steps": 3},
+            ("InversePolynomial", {"decay_steps": 9, "power": 0.5, "min_lr": 1e-4}),
+        ),
         (
             "exp_decay",
             {"begin_decay_at": 0, "decay_steps": 5, "decay_rate": 0.9, "use_staircase_decay": True, "min_lr": 0.0},
@@ -141,5 +152,5 @@ def test_what_is_no_old_config_is_said():
         old_config({"x": 1}, "old.py")
     with pytest.raises(UserError, match="optimizer Ftrl: has no counterpart"):
         optimizer(old(optimizer="Ftrl"))
-    with pytest.raises(UserError, match="lr_policy inv_poly_decay: has no counterpart"):
-        schedule(old(lr_policy=Name("inv_poly_decay")))
+    with pytest.raises(UserError, match="lr_policy my_decay: has no counterpart"):
+        schedule(old(lr_policy=Name("my_decay")))

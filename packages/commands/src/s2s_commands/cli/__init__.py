@@ -13,6 +13,7 @@ COMMANDS = TaskInfo(
     model="s2s_commands.sound_task:SoundClassifier",
     data="s2s_commands.sound_data:SoundData",
     serving=Service(("classify",), "s2s_commands.cli.serve:endpoints", "s2s_commands.cli.serve:add_options"),
+    convert="s2s_commands.openseq2seq.sounds:convert",
     commands={
         "prepare": Command("a corpus to manifests", "s2s_commands.cli.prepare:main"),
         "classify": Command("recordings or a live stream to labels", "s2s_commands.cli.classify:main"),
@@ -30,6 +31,7 @@ IMAGES = TaskInfo(
     serving=Service(
         ("classify",), "s2s_commands.cli.serve_images:endpoints", "s2s_commands.cli.serve_images:add_options"
     ),
+    convert="s2s_commands.openseq2seq.images:convert",
     commands={
         "prepare": Command("a corpus of pictures to manifests", "s2s_commands.cli.prepare_images:main"),
         "classify": Command("pictures to labels with a trained checkpoint", "s2s_commands.cli.classify_image:main"),

@@ -46,9 +46,12 @@ def convert(task: TaskInfo, path: Path) -> tuple[str, list[str]]:
     Raises:
         UserError: if the file is no such config, or is of a model without a counterpart in this task.
     """
-    from s2s_core.openseq2seq.settings import leftovers, old_config, trainer
+    from s2s_core.openseq2seq.settings import TASKS, leftovers, old_config, trainer
 
     old = old_config(read_python_config(path), str(path))
+    tasks = TASKS.get(old.base_model, task.name).split()
+    if task.name not in tasks:
+        raise UserError(f"{path}: a {old.base_model}: convert it with 'lightning run {tasks[0]} convert'")
     try:
         sections: dict[str, Any] = load_object(task.convert)(old)
         seed = old.take("random_seed")

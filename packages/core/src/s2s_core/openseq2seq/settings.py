@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from s2s_core.errors import UserError
 from s2s_core.openseq2seq.python_config import Name
 
-OPTIMIZERS = {
-    "Momentum": "torch.optim.SGD",
-    "MomentumOptimizer": "torch.optim.SGD",
-    "SGD": "torch.optim.SGD",
-    "Adam": "torch.optim.Adam",
-    "AdamOptimizer": "torch.optim.Adam",
-    "LazyAdamOptimizer": "torch.optim.Adam",
-    "AdamW": "torch.optim.AdamW",
-    "Adagrad": "torch.optim.Adagrad",
-    "RMSProp": "torch.optim.RMSprop",
-    "NovoGrad": "s2s_core.optim.novograd.NovoGrad",
+TASKS = {
+    "Speech2Text": "asr",
+    "Text2SpeechTacotron": "tts",
+    "Text2SpeechCentaur": "tts",
+    "Text2SpeechWavenet": "vocoder",
+    "Text2Text": "nmt",
+    "LSTMLM": "lm sentiment",
+    "Image2Label": "images commands",
 }
+"""The tasks here that a model of there may be."""
 SECTIONS = ("base_params", "train_params", "eval_params", "infer_params")
 
 
@@ -31,7 +28,7 @@ class Old:
     Args:
         base_model: the class, ``Speech2Text``.
         params: ``base_params`` with those of training on top.
-        evaluation: those of ``eval_params`` alone.
+        evaluation, inference: those of ``eval_params`` and of ``infer_params`` alone.
         notes: remarks for the user, one a line.
         taken: the first-level settings that are converted.
         skipped: settings of the old framework alone, which are told together.
@@ -40,6 +37,7 @@ class Old:
     base_model: str
     params: dict[str, Any]
     evaluation: dict[str, Any]
+    inference: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
     skipped: list[str] = field(default_factory=list)
@@ -75,6 +73,11 @@ class Old:
         self.taken.add(key)
         return Options(key, dict(self.params.get(key) or {}), self)
 
+    def files(self, section: str = "train") -> list[str]:
+        """What ``dataset_files`` names for training (the base's merged), ``eval`` or ``infer``."""
+        chosen = {"train": self.params, "eval": self.evaluation, "infer": self.inference}[section]
+        return [str(name) for name in (chosen.get("data_layer_params") or {}).get("dataset_files") or []]
+
 
 class Options:
     """Settings of one part; whatever is not taken becomes a note."""
@@ -84,6 +87,20 @@ class Options:
 
     def take(self, key: str, default: Any = None) -> Any:
         return self._values.pop(key, default)
+
+    def drop(self, key: str, default: float = 1.0) -> float:
+        """The drop probability of a probability to keep."""
+        return round(1 - self._values.pop(key, default), 6)
+
+    def expect(self, key: str, usual: Any, instead: str) -> None:
+        """Drop a setting that has one meaning here; any other value is told, with what happens instead."""
+        value = self._values.pop(key, usual)
+        if value != usual:
+            self.tell(key, value, instead)
+
+    def tell(self, key: str, value: Any, instead: str) -> None:
+        """Note what happens here instead of what a setting asked for."""
+        self._old.notes.append(f"{self._where}.{key} = {_short(value)}: {instead}")
 
     def skip(self, *keys: str) -> None:
         """Settings that mean nothing here: of the old framework alone, or always so."""
@@ -96,6 +113,12 @@ class Options:
     def finish(self) -> None:
         for key, value in self._values.items():
             self._old.notes.append(f"{self._where}.{key} = {_short(value)}: not converted")
+
+
+def configured(class_path: str, **init_args: Any) -> dict[str, Any]:
+    """A part as configs write it; arguments that are None are left to their defaults."""
+    kept = {key: value for key, value in init_args.items() if value is not None}
+    return {"class_path": class_path, **({"init_args": kept} if kept else {})}
 
 
 def old_config(variables: dict[str, Any], source: str) -> Old:
@@ -113,7 +136,7 @@ def old_config(variables: dict[str, Any], source: str) -> Old:
     for key, value in sections.items():
         if not isinstance(value, dict):
             raise UserError(f"{source}: {key}: expected a dict, found {_short(value)}")
-    old = Old(name, _merged(base, sections["train_params"]), sections["eval_params"])
+    old = Old(name, _merged(base, sections["train_params"]), sections["eval_params"], sections["infer_params"])
     if isinstance(model, Name) and "lambda" in model.path:
         raise UserError(f"{source}: base_model: expected a class, found {model}")
     return old
@@ -125,131 +148,6 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         nested = isinstance(value, dict) and isinstance(both.get(key), dict)
         both[key] = _merged(both[key], value) if nested else value
     return both
-
-
-def optimizer(old: Old) -> dict[str, Any]:
-    """``optimizer``, ``optimizer_params`` and the rate of ``lr_policy_params`` as the optimizer part."""
-    name = old.part("optimizer")
-    options = old.options("optimizer_params")
-    init_args: dict[str, Any] = {"lr": _rate(old)}
-    if name not in OPTIMIZERS:
-        raise UserError(f"optimizer {name}: has no counterpart; known are {', '.join(sorted(OPTIMIZERS))}")
-    path = OPTIMIZERS[name]
-    if path.endswith("SGD"):
-        init_args["momentum"] = options.take("momentum", 0.0)
-    elif "Adam" in path or path.endswith("NovoGrad"):
-        defaults = (0.95, 0.98) if path.endswith("NovoGrad") else (0.9, 0.999)
-        init_args["betas"] = [options.take("beta1", defaults[0]), options.take("beta2", defaults[1])]
-        init_args["eps"] = float(options.take("epsilon", 1e-8))
-    if path.endswith(("NovoGrad", "AdamW")):
-        init_args["weight_decay"] = options.take("weight_decay", 0.0)
-    if path.endswith("NovoGrad"):
-        init_args["grad_averaging"] = options.take("grad_averaging", False)
-    if path.endswith("RMSprop"):
-        init_args |= {"alpha": options.take("decay", 0.9), "momentum": options.take("momentum", 0.0)}
-    if name == "LazyAdamOptimizer":
-        old.notes.append("LazyAdamOptimizer updates rows of embeddings only where they occur; Adam here updates all")
-    options.finish()
-    return {"class_path": path, "init_args": init_args}
-
-
-def _rate(old: Old) -> float:
-    """The learning rate, which old configs keep with the schedule."""
-    return float((old.params.get("lr_policy_params") or {}).get("learning_rate", 0.001))
-
-
-def schedule(old: Old) -> dict[str, Any] | None:
-    """``lr_policy`` and ``lr_policy_params`` as the schedule part.
-
-    Raises:
-        UserError: if the policy is unknown.
-    """
-    name = old.part("lr_policy")
-    options = old.options("lr_policy_params")
-    options.take("learning_rate")  # the optimizer's here
-    makers: dict[str, Callable[[Options, Old], dict[str, Any]]] = {
-        "poly_decay": _polynomial,
-        "cosine_decay": _cosine,
-        "exp_decay": _exponential,
-        "transformer_policy": _noam,
-        "piecewise_constant": _piecewise,
-    }
-    if name in ("fixed_lr", "None"):
-        options.finish()
-        return None
-    if name not in makers:
-        raise UserError(f"lr_policy {name}: has no counterpart; known are fixed_lr, {', '.join(makers)}")
-    found = makers[name](options, old)
-    options.finish()
-    return found
-
-
-def _part(name: str, **init_args: Any) -> dict[str, Any]:
-    kept = {key: value for key, value in init_args.items() if value is not None}
-    return {"class_path": f"s2s_core.optim.schedules.{name}", "init_args": kept}
-
-
-def _polynomial(options: Options, old: Old) -> dict[str, Any]:
-    return _part(
-        "Polynomial",
-        power=float(options.take("power", 1.0)),
-        min_lr=float(options.take("min_lr", 0.0)),
-        warmup_steps=options.take("warmup_steps"),
-        decay_steps=options.take("decay_steps"),
-        begin_decay_at=options.take("begin_decay_at"),
-    )
-
-
-def _cosine(options: Options, old: Old) -> dict[str, Any]:
-    share = float(options.take("min_lr", 0.0))  # of the rate, there; absolute, here
-    names = ("warmup_steps", "decay_steps", "begin_decay_at")
-    return _part("Cosine", min_lr=share * _rate(old), **{key: options.take(key) for key in names})
-
-
-def _exponential(options: Options, old: Old) -> dict[str, Any]:
-    return _part(
-        "Exponential",
-        decay_steps=options.take("decay_steps"),
-        decay_rate=options.take("decay_rate"),
-        staircase=options.take("use_staircase_decay", True),
-        begin_decay_at=options.take("begin_decay_at"),
-        min_lr=float(options.take("min_lr", 0.0)),
-    )
-
-
-def _noam(options: Options, old: Old) -> dict[str, Any]:
-    options.skip("coefficient", "dtype")
-    return _part("Noam", d_model=options.take("d_model"), warmup_steps=options.take("warmup_steps"))
-
-
-def _piecewise(options: Options, old: Old) -> dict[str, Any]:
-    if "num_epochs" in old.params:
-        old.notes.append("lr_policy_params.boundaries: were epochs; write them in steps")
-    options.skip("steps_per_epoch")
-    return _part("Piecewise", boundaries=options.take("boundaries"), decay_rates=options.take("decay_rates"))
-
-
-def gradient_rules(old: Old) -> dict[str, Any]:
-    """``larc_params`` and ``regularizer``, which are arguments of every task."""
-    found: dict[str, Any] = {}
-    if old.params.get("larc_params"):
-        options = old.options("larc_params")
-        names = {"eta": "larc_eta", "mode": "larc_mode", "min_update": "min_update", "epsilon": "epsilon"}
-        init_args = {name: value for name, key in names.items() if (value := options.take(key)) is not None}
-        options.finish()
-        found["larc"] = {"class_path": "s2s_core.optim.larc.Larc", "init_args": init_args}
-    if old.params.get("regularizer") is not None:
-        name = old.part("regularizer")
-        options = old.options("regularizer_params")
-        scale = options.take("scale", 0.0)
-        options.finish()
-        if name == "l2_regularizer":
-            path = "s2s_core.precision.regularizer.L2Regularizer"
-            found["regularizer"] = {"class_path": path, "init_args": {"scale": float(scale)}}
-        else:
-            old.notes.append(f"regularizer = {name}: has no counterpart; left out")
-    old.take("regularizer_params")
-    return found
 
 
 def trainer(old: Old) -> dict[str, Any]:
@@ -297,7 +195,7 @@ def _precision(old: Old) -> dict[str, Any]:
 def leftovers(old: Old) -> list[str]:
     """Notes on the settings that nothing has taken, the last on those that mean nothing here."""
     old.skip("initializer", "initializer_params", "load_model", "finetune", "eval_batch_size_per_gpu")
-    old.skip("use_trt", *(key for key in old.params if key.startswith("trt_")))
+    old.skip("save_to_tensorboard", "use_trt", *(key for key in old.params if key.startswith("trt_")))
     notes = [f"{key} = {_short(value)}: not converted" for key, value in old.params.items() if key not in old.taken]
     return [*notes, f"without a counterpart, left out: {', '.join(old.skipped)}"] if old.skipped else notes
 

@@ -13,6 +13,7 @@ TASK = TaskInfo(
     model="s2s_lm.task:LanguageModeling",
     data="s2s_lm.data:LmData",
     serving=Service(("generate", "score"), "s2s_lm.cli.serve:endpoints", "s2s_lm.cli.serve:add_options"),
+    convert="s2s_lm.openseq2seq.language_model:convert",
     commands={
         "prepare": Command("text to tokenised files and a vocabulary", "s2s_lm.cli.prepare:main"),
         "generate": Command("go on with a prompt", "s2s_lm.cli.generate:main"),

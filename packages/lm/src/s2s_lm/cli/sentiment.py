@@ -13,6 +13,7 @@ TASK = TaskInfo(
     model="s2s_lm.sentiment.task:SentimentClassification",
     data="s2s_lm.sentiment.data:ClassificationData",
     serving=Service(("classify",), "s2s_lm.cli.serve_sentiment:endpoints", "s2s_lm.cli.serve_sentiment:add_options"),
+    convert="s2s_lm.openseq2seq.sentiment:convert",
     commands={
         "prepare": Command("labelled texts to tokenised files and a vocabulary", "s2s_lm.cli.prepare_sentiment:main"),
         "classify": Command("texts to classes with their probabilities", "s2s_lm.cli.classify:main"),

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from s2s_core.nn.rnn import Recurrent, RnnType
 from s2s_lm.dropout import check_probabilities, embed
+from s2s_lm.encoders.layer_norm_lstm import LayerNormLstmEncoder
 from s2s_lm.encoders.recurrent import RecurrentEncoder
 from s2s_lm.interfaces import LmEncoder
 from s2s_lm.sentiment.interfaces import Encoded, TextEncoder
@@ -70,7 +71,8 @@ class LanguageModelEncoder(TextEncoder):
 
     def __init__(self, body: LmEncoder, use_cell_state: bool = False) -> None:
         super().__init__()
-        if use_cell_state and not (isinstance(body, RecurrentEncoder) and body.rnn_type == "lstm"):
+        recurrent = isinstance(body, RecurrentEncoder) and body.rnn_type == "lstm"
+        if use_cell_state and not (recurrent or isinstance(body, LayerNormLstmEncoder)):
             raise ValueError(f"use_cell_state needs an LSTM, got {type(body).__name__}")
         self.body, self.use_cell_state = body, use_cell_state
         self.vocab_size, self.out_features = body.vocab_size, body.out_features
@@ -78,7 +80,8 @@ class LanguageModelEncoder(TextEncoder):
 
     @classmethod
     def examples(cls) -> list[LanguageModelEncoder]:
-        return [*(cls(body) for body in RecurrentEncoder.examples()), cls(RecurrentEncoder(11, 6, 8, 2), True)]
+        with_cells = [RecurrentEncoder(11, 6, 8, 2), *LayerNormLstmEncoder.examples()]
+        return [*(cls(body) for body in RecurrentEncoder.examples()), *(cls(body, True) for body in with_cells)]
 
     def forward(self, tokens: Tensor, lengths: list[int]) -> Encoded:
         values, state = self.body(tokens, self.body.initial_state(len(tokens)), lengths)

@@ -13,6 +13,7 @@ TASK = TaskInfo(
     model="s2s_tts.task:TextToSpeech",
     data="s2s_tts.data:SpeechSynthesisData",
     serving=Service(("synthesize",), "s2s_tts.cli.serve:endpoints", "s2s_tts.cli.serve:add_options"),
+    convert="s2s_tts.openseq2seq:convert",
     commands={
         "prepare": Command("a corpus to manifests", "s2s_tts.cli.prepare:main"),
         "synthesize": Command("text to recordings with a trained checkpoint", "s2s_tts.cli.synthesize:main"),

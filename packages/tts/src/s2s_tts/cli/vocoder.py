@@ -11,5 +11,6 @@ TASK = TaskInfo(
     summary="Vocoder: spectrograms to sound, for speech synthesis",
     model="s2s_tts.vocoder_task:VocoderTraining",
     data="s2s_tts.vocoder_data:VocoderData",
+    convert="s2s_tts.openseq2seq.wavenet:convert",
     commands={"prepare": Command("a corpus to manifests", "s2s_tts.cli.prepare:main")},
 )

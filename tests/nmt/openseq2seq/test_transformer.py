@@ -1,6 +1,5 @@
 """The old Transformer-base config, in its documented form, gives the packaged recipe."""
 
-import pytest
 import yaml
 
 from s2s_core.cli.configs import find_packaged
@@ -60,15 +59,14 @@ def test_transformer_base(tmp_path, capsys):
     assert "not converted" not in found.err
 
 
-def test_other_models_are_named(tmp_path, capsys):
-    (tmp_path / "old.py").write_text(OLD.replace('"decoder": TransformerDecoder', '"decoder": ConvS2SDecoder'))
-    assert main(["run", "nmt", "convert", str(tmp_path / "old.py")]) == 2
-    assert "encoder TransformerEncoder with ConvS2SDecoder" in capsys.readouterr().err
+def test_another_norm_is_told(tmp_path, capsys):
+    text = OLD.replace('"remove_padding": True', '"remove_padding": True, "norm_params": {"type": "batch_norm"}')
+    (tmp_path / "old.py").write_text(text)
+    assert main(["run", "nmt", "convert", str(tmp_path / "old.py")]) == 0
+    assert "encoder_params.norm_params.type = batch_norm: layer norm here" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("task", ["lm", "sentiment", "images", "commands"])
-def test_a_task_without_a_conversion_says_so(tmp_path, capsys, task):
-    pytest.importorskip({"lm": "s2s_lm", "sentiment": "s2s_lm"}.get(task, "s2s_commands"), reason="not installed")
+def test_a_model_of_another_task_is_sent_there(tmp_path, capsys):
     (tmp_path / "old.py").write_text(OLD)
-    assert main(["run", task, "convert", str(tmp_path / "old.py")]) == 2
-    assert "start from a packaged recipe" in capsys.readouterr().err
+    assert main(["run", "asr", "convert", str(tmp_path / "old.py")]) == 2
+    assert "a Text2Text: convert it with 'lightning run nmt convert'" in capsys.readouterr().err
