@@ -213,6 +213,22 @@ def test_every_page_is_in_the_menu():
     assert not [page for page in pages if f": {page}" not in menu]
 
 
+def test_every_class_that_a_config_may_name_is_in_the_reference():
+    from lightning.pytorch import LightningDataModule
+
+    from s2s_core.part import Part
+    from s2s_core.task import Task
+    from s2s_core.testing import find_parts
+
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in REPOSITORY.glob("docs/api/*.md"))
+    shown = dict(re.findall(r"^::: (\S+)\n(?: +options: \{members: \[(.*)\]\})?", pages, re.MULTILINE))
+    classes = [cls for base in (Part, Task, LightningDataModule) for cls in find_parts(base)]
+    assert len(classes) > 90
+    hidden = [cls for cls in classes if shown.get(cls.__module__) is None]
+    hidden += [cls for cls in classes if (names := shown.get(cls.__module__)) and cls.__name__ not in names.split(", ")]
+    assert not hidden
+
+
 OLD_SETTINGS = """
 END_SYMBOL EOS_ID GO_SYMBOL PAD_SYMBOL activation_fn alpha alphabet_config_path att_layer_num attention_bias
 attention_cnn_dropout_prob attention_dropout attention_heads attention_layer_size attention_layers attention_params

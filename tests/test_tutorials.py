@@ -1,13 +1,16 @@
 """Every command and Python block of the tutorials is run, in order, in one folder, on small files such as a user has.
 
-Only training is cut short. Afterwards the Python blocks of the other pages are run there too, each with a checkpoint of
-its task under the name that the block has for it.
+Only training is cut short. Afterwards the other pages' Python blocks are run there too, and those of their commands
+that use a trained model, each with a checkpoint of its task, recordings or texts under the names that it has for them.
 """
 
 import ast
+import gzip
+import io
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +36,9 @@ def noise(path, seconds=1.0, seed=0):
     import soundfile
 
     path.parent.mkdir(parents=True, exist_ok=True)
+    form = {"format": "OGG", "subtype": "OPUS"} if path.suffix == ".opus" else {}
     samples = 0.1 * np.random.default_rng(seed).standard_normal(int(seconds * RATE_HZ))
-    soundfile.write(path, samples, RATE_HZ)
+    soundfile.write(path, samples, RATE_HZ, **form)
 
 
 def table(folder, columns, rows):
@@ -185,6 +189,8 @@ def test_a_tutorial_runs_from_its_first_command_to_its_last(task, tmp_path, monk
     assert list(Path("runs").glob("*/run1/report.html"))
     for name, block in blocks_elsewhere(task):
         run_elsewhere(task, name, block)
+    for name, line in commands_elsewhere(task):
+        run_command_elsewhere(task, name, line, monkeypatch)
 
 
 def task_of(block):
@@ -211,17 +217,8 @@ def run_elsewhere(task, name, block):
     """Run a block of another page, with what it takes from the reader's own program or folder."""
     import torch
 
-    for checkpoint in re.findall(r'"([\w./-]+\.ckpt)"', block):
-        if not Path(checkpoint).exists():
-            Path(checkpoint).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(f"runs/{BEST[task]}/checkpoints/best.ckpt", checkpoint)
-    for sound in re.findall(r'"([\w.-]+\.(?:wav|mp3|opus))"', block):
-        if not Path(sound).exists():
-            noise(Path(sound))
-    for picture in re.findall(r'"([\w.-]+\.jpg)"', block):
-        from PIL import Image
-
-        Image.new("L", (8, 8)).save(picture)
+    for word in re.findall(r'"([\w./-]+)"', block):
+        provide(task, word)
     samples = torch.from_numpy(np.random.default_rng(1).standard_normal(RATE_HZ).astype(np.float32))
     reader = {
         "microphone": [samples[:8000], samples[8000:]],
@@ -239,7 +236,73 @@ def run_elsewhere(task, name, block):
         raise
 
 
+def provide(task, word):
+    """A file such as a command or block names, if there is none yet."""
+    path = Path(word.replace("*", "one"))
+    if path.exists() or word.startswith("-"):
+        return
+    suffix = path.suffix
+    if suffix in {".ckpt", ".wav", ".flac", ".mp3", ".opus", ".jpg", ".gz", ".txt", ".en", ".arpa", ".lm"}:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if suffix == ".ckpt":
+        shutil.copy(f"runs/{BEST[task]}/checkpoints/best.ckpt", path)
+    elif suffix in {".wav", ".flac", ".mp3", ".opus"}:
+        noise(path)
+    elif suffix == ".jpg":
+        from PIL import Image
+
+        Image.new("L", (8, 8)).save(path)
+    elif word.endswith(".jsonl.gz"):
+        path.write_bytes(gzip.compress(gzip.decompress(Path("speech/manifests/test.jsonl.gz").read_bytes())))
+    elif suffix in {".txt", ".en"}:
+        path.write_text(Path("novels/train.txt").read_text() if task == "lm" else "it rained .\n")
+    elif suffix in {".arpa", ".lm"}:
+        shutil.copy("trigram.arpa", path)
+    elif word.endswith("/"):
+        noise(path / "one.wav")
+
+
+USING = {"test", "predict", "transcribe", "tune-lm", "stream", "align", "translate", "generate", "score", "ngram"}
+USING |= {"classify", "synthesize", "export", "report"}
+"""The verbs that use a trained model, or train none: they take moments."""
+ELSEWHERE = ("--rescore", "rescored.json", "--manifest", "6-gram", "pictures/", "--ckpt_path FILE")
+"""What needs more than a file of the reader's: a second model, a corpus, all cores."""
+PROGRAM = re.compile(r"(?:lightning run |s2s-)(\w+) ([\w-]+)")
+
+
+def commands_elsewhere(task):
+    """Each such command of the other pages, once."""
+    found = {}
+    for page in OTHERS:
+        for language, block in FENCE.findall(page.read_text(encoding="utf-8")):
+            for line in block.replace("\\\n", " ").splitlines() if language == "" else ():
+                for command in re.split(r" && | \| ", line.strip()):
+                    match = PROGRAM.match(command)
+                    if match and match[1] == task and match[2] in USING and not any(x in command for x in ELSEWHERE):
+                        found.setdefault(PROGRAM.sub(r"lightning run \1 \2", command), page.name)
+    return [(name, command) for command, name in found.items()]
+
+
+def run_command_elsewhere(task, name, line, monkeypatch):
+    words = shlex.split(line.replace(" FILE", " best.ckpt"), comments=True)
+    place = next((place for place, word in enumerate(words) if word in ("<", ">")), len(words))
+    words = words[:place]
+    for word in words[4:]:
+        provide(task, word)
+    sound = Path("stdin.wav")
+    noise(sound)
+    heard = sound.read_bytes() if task in ("asr", "commands") else b"anna found a map .\n"
+    shutil.rmtree("exported", ignore_errors=True)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(heard)))
+    try:
+        execute(words)
+    except BaseException as error:
+        error.add_note(f"in a command of {name}: {line}")
+        raise
+
+
 def test_every_python_block_is_run_by_some_tutorial():
     pages = [page.read_text(encoding="utf-8") for page in OTHERS]
     blocks = sum(text.count("```python\n") for text in pages)
     assert sum(len(blocks_elsewhere(task)) for task in FILES) == blocks > 12
+    assert sum(len(commands_elsewhere(task)) for task in FILES) > 30
