@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
@@ -64,8 +64,9 @@ def export_task(task: Task, folder: Path, onnx: bool | None = None) -> list[str]
     written = [WEIGHTS, CONFIG]
     assets = task.assets()
     for name, data in assets.items():
-        (folder / ASSETS).mkdir(exist_ok=True)
-        (folder / ASSETS / name).write_bytes(data)
+        place = folder / ASSETS / name  # of a part within the task: source/sentencepiece.model
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(data)
         written.append(f"{ASSETS}/{name}")
     config = {"format": FORMAT, "task": task.name, "spec": task.describe(), "assets": sorted(assets)}
     (folder / CONFIG).write_text(json.dumps(config, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -79,14 +80,18 @@ def load_exported(folder: str | Path) -> Task:
     """Rebuild the task of an exported folder, in evaluation mode on the CPU.
 
     Raises:
-        UserError: if the folder holds no export, or names classes outside the toolkit, torch and Lightning.
+        UserError: if the folder holds no export, or names files outside of it, or classes outside the toolkit, torch
+            and Lightning.
     """
     place = Path(folder)
     try:
         config = json.loads((place / CONFIG).read_text(encoding="utf-8"))
-        spec, names = config["spec"], [Path(name).name for name in config["assets"]]
+        spec, names = config["spec"], [str(name) for name in config["assets"]]
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{place}: no export of this toolkit; `export` writes {CONFIG} and {WEIGHTS}") from None
+    for name in names:
+        if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+            raise UserError(f"{place / CONFIG}: asset {name!r} lies outside the folder")
     from safetensors.torch import load_file
 
     task = build_task(spec, str(place / CONFIG))
