@@ -259,7 +259,7 @@ def provide(task, word):
     elif suffix in {".txt", ".en"}:
         path.write_text(Path("novels/train.txt").read_text() if task == "lm" else "it rained .\n")
     elif suffix in {".arpa", ".lm"}:
-        shutil.copy("trigram.arpa", path)
+        shutil.copy("novels.arpa" if task == "lm" else "trigram.arpa", path)
     elif word.endswith("/"):
         noise(path / "one.wav")
 

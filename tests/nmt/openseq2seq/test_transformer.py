@@ -59,11 +59,21 @@ def test_transformer_base(tmp_path, capsys):
     assert "not converted" not in found.err
 
 
-def test_another_norm_is_told(tmp_path, capsys):
-    text = OLD.replace('"remove_padding": True', '"remove_padding": True, "norm_params": {"type": "batch_norm"}')
-    (tmp_path / "old.py").write_text(text)
+def test_batch_norm_is_kept(tmp_path, capsys):
+    norm = '"norm_params": {"type": "batch_norm", "momentum": 0.95, "epsilon": 0.00001, "center_scale": True}'
+    (tmp_path / "old.py").write_text(OLD.replace('"remove_padding": True', f'"remove_padding": True, {norm}'))
     assert main(["run", "nmt", "convert", str(tmp_path / "old.py")]) == 0
-    assert "encoder_params.norm_params.type = batch_norm: layer norm here" in capsys.readouterr().err
+    found = capsys.readouterr()
+    layer = yaml.safe_load(found.out)["model"]["init_args"]["encoder"]["init_args"]["layer"]
+    assert (layer["norm"], layer["norm_momentum"], layer["norm_eps"]) == ("batch", 0.05, 1e-5)
+    assert "norm_params" not in found.err
+
+
+def test_a_norm_without_a_counterpart_is_told(tmp_path, capsys):
+    norm = '"norm_params": {"type": "layernorm_L1"}'
+    (tmp_path / "old.py").write_text(OLD.replace('"remove_padding": True', f'"remove_padding": True, {norm}'))
+    assert main(["run", "nmt", "convert", str(tmp_path / "old.py")]) == 0
+    assert "encoder_params.norm_params.type = layernorm_L1: layer norm here" in capsys.readouterr().err
 
 
 def test_a_model_of_another_task_is_sent_there(tmp_path, capsys):
