@@ -96,8 +96,10 @@ def test_cudnn_layers_are_an_awd_lstm_without_penalties(tmp_path):
 
 
 def test_the_sampled_softmax_keeps_its_samples(tmp_path):
-    loss = converted("lm", SAMPLED, tmp_path).part("loss")
-    assert loss == {"class_path": "s2s_lm.losses.sampled.SampledSoftmax", "init_args": {"samples": 8192}}
+    found = converted("lm", SAMPLED.replace("wkt2", "wkt103"), tmp_path)
+    assert found.part("encoder")["init_args"]["vocab_size"] == 267735
+    assert found.content["data"]["init_args"]["train"] == "data/wikitext-103/train.arrow"
+    assert found.part("loss") == {"class_path": "s2s_lm.losses.sampled.SampledSoftmax", "init_args": {"samples": 8192}}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import torch
 
 from s2s_core import testing
 from s2s_core.testing.contracts import disturb
+from s2s_lm.encoders.layer_norm_lstm import LayerNormLstmEncoder
 from s2s_lm.encoders.recurrent import RecurrentEncoder
 from s2s_lm.sentiment.decoders import PooledClassifier
 from s2s_lm.sentiment.encoders import BidirectionalEncoder, LanguageModelEncoder
@@ -28,8 +29,11 @@ def test_a_text_is_encoded_alike_alone_and_padded(cls, index):
     assert every == {id(p) for p in encoder.parameters()}
 
 
-def test_the_cell_state_comes_behind_the_hidden_state():
-    body = RecurrentEncoder(11, 6, 8, 2).eval()
+@pytest.mark.parametrize(
+    "body", [RecurrentEncoder(11, 6, 8, 2), LayerNormLstmEncoder(11, 6, 8, 2)], ids=["lstm", "norm"]
+)
+def test_the_cell_state_comes_behind_the_hidden_state(body):
+    body.eval()
     tokens = torch.randint(11, (2, 5))
     _, state = body(tokens, body.initial_state(2))
     final = LanguageModelEncoder(body, True).eval()(tokens, [5, 5]).final

@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from s2s_core.errors import UserError
-from s2s_core.openseq2seq.settings import Options, configured
+from s2s_core.openseq2seq.settings import Old, Options, configured
 
-VOCABULARY = 33278
-"""Of WikiText-2; the old config names a folder and no size."""
+WIKITEXT = {"wikitext-2": 33278, "wikitext-103": 267735}
+"""The sizes of vocabularies; the old config names a folder, as ``wkt103-processed-data``."""
 CELLS = ("WeightDropLayerNormBasicLSTMCell", "LayerNormBasicLSTMCell")
 
 
-def encoder(options: Options) -> tuple[dict[str, Any], int]:
+def corpus(old: Old) -> str:
+    """The corpus whose vocabulary the model has: WikiText-103 where it is named, else WikiText-2."""
+    keys = ("lm_vocab_file", "processed_data_folder")
+    data_root = (old.params.get("data_layer_params") or {}).get("data_root")
+    named = " ".join(str(value) for value in (*(old.take(key) for key in keys), data_root))
+    return "wikitext-103" if "103" in named else "wikitext-2"
+
+
+def encoder(options: Options, vocab_size: int) -> tuple[dict[str, Any], int]:
     """``LMEncoder``, and the size of its encodings: layer-norm LSTM cells, or cuDNN's LSTM, dropped as in AWD-LSTM.
 
     Raises:
@@ -29,7 +37,7 @@ def encoder(options: Options) -> tuple[dict[str, Any], int]:
     cell_options.finish()
     tied, embedding = options.take("weight_tied", False), options.take("emb_size")
     sizes = {
-        "vocab_size": VOCABULARY,
+        "vocab_size": vocab_size,
         "embedding_size": embedding,
         "hidden_size": hidden,
         "layers": options.take("encoder_layers"),

@@ -7,7 +7,7 @@ from typing import Any
 from s2s_core.errors import UserError
 from s2s_core.openseq2seq.optimisation import rules_of_training
 from s2s_core.openseq2seq.settings import Old, configured
-from s2s_lm.openseq2seq.encoder import VOCABULARY, encoder
+from s2s_lm.openseq2seq.encoder import WIKITEXT, corpus, encoder
 
 FOLDERS = {"IMDBDataLayer": "data/imdb", "SSTDataLayer": "data/sst"}
 
@@ -28,7 +28,8 @@ def convert(old: Old) -> dict[str, Any]:
     options = old.options("encoder_params")
     cell_state = options.take("use_cell_state", False)
     hidden = options.take("fc_dim")
-    body, width = encoder(options)
+    vocab_size = WIKITEXT[corpus(old)]
+    body, width = encoder(options, vocab_size)
     layer = old.options("data_layer_params")
     classes = 2 if layer.take("binary", True) else layer.take("num_classes", 10)
     labels = ["negative", "positive"] if classes == 2 else [str(number) for number in range(1, classes + 1)]
@@ -56,8 +57,10 @@ def convert(old: Old) -> dict[str, Any]:
     layer.skip("rand_start", "small", "get_stats", "shuffle", "shuffle_buffer_size", "repeat", "delimiter")
     layer.skip("map_parallel_calls", "prefetch_buffer_size", "use_targets")
     layer.finish()
-    old.taken |= {"decoder", "decoder_params", "loss_params", "processed_data_folder", "lm_vocab_file"}
-    old.notes.append(f"data: 'lightning run sentiment prepare' writes {folder}/; put its vocabulary for {VOCABULARY}")
+    old.taken |= {"decoder", "decoder_params", "loss_params"}
+    old.notes.append(
+        f"data: 'lightning run sentiment prepare' writes {folder}/; put its vocabulary's size for {vocab_size}"
+    )
     return {"model": model, "data": configured("s2s_lm.sentiment.data.ClassificationData", **data)}
 
 
