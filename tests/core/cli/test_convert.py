@@ -5,7 +5,7 @@ import sys
 import pytest
 import yaml
 
-from s2s_core.cli.convert import convert
+from s2s_core.cli.convert import convert, main
 from s2s_core.cli.tasks import TaskInfo
 from s2s_core.errors import UserError
 
@@ -58,3 +58,21 @@ def test_a_mistake_is_one_line(converted, params, complaint):
     with pytest.raises(UserError, match=complaint) as found:
         converted(params)
     assert "\n" not in str(found.value)
+
+
+def test_a_task_without_a_conversion_says_so():
+    with pytest.raises(
+        UserError, match="task 'toy': no model of OpenSeq2Seq is converted; start from a packaged recipe"
+    ):
+        main(TaskInfo("toy", "s2s_core", "a toy", "", ""), ["old.py"])
+
+
+def test_a_model_of_another_task_is_sent_there(tmp_path):
+    (tmp_path / "old.py").write_text("base_model = Speech2Text\nbase_params = {}\n")
+    with pytest.raises(UserError, match="a Speech2Text: convert it with 'lightning run asr convert'"):
+        convert(TaskInfo("toy", "s2s_core", "a toy", "", ""), tmp_path / "old.py")
+
+
+def test_a_checkpoint_to_begin_with_is_told(converted):
+    _, notes = converted("{'load_model': 'runs/old', 'encoder_params': {'hidden_size': 8, 'kind': 'a'}}")
+    assert notes == ["load_model = runs/old: old checkpoints are not read; fit takes --init_from FILE"]
