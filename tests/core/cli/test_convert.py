@@ -73,6 +73,6 @@ def test_a_model_of_another_task_is_sent_there(tmp_path):
         convert(TaskInfo("toy", "s2s_core", "a toy", "", ""), tmp_path / "old.py")
 
 
-def test_a_checkpoint_to_begin_with_is_told(converted):
+def test_what_is_left_out_is_told(converted):
     _, notes = converted("{'load_model': 'runs/old', 'encoder_params': {'hidden_size': 8, 'kind': 'a'}}")
-    assert notes == ["load_model = runs/old: old checkpoints are not read; fit takes --init_from FILE"]
+    assert notes == ["without a counterpart, left out: load_model"]

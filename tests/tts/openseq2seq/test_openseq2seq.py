@@ -154,7 +154,7 @@ train_params = {"data_layer_params": {"dataset_files": ["train.csv"], "shuffle":
 )
 
 
-def packaged(name, home="s2s_tts"):
+def packaged(name, home="s2s_tts/tts"):
     return yaml.safe_load(find_packaged(name, home, "absent").read_text())
 
 
