@@ -24,6 +24,7 @@ class Server(ThreadingHTTPServer):
         self.runs = {}
         self.preempting = set()
         self.logged = {}
+        self.artifacts = {}
         self.agents = 0
         self.unknown = []
 
@@ -85,7 +86,9 @@ class Handler(BaseHTTPRequestHandler):
         self.reply({})
 
     def do_PUT(self):
-        self.body()
+        body = self.body()
+        if match := re.fullmatch(r"/artifacts/([^/]+)/(.+)", self.path):
+            self.server.artifacts[match[1]][match[2]] = body
         self.reply({})
 
     def do_POST(self):
@@ -163,6 +166,37 @@ class Handler(BaseHTTPRequestHandler):
 
     def on_RunResumeStatus(self, variables):
         return {"model": None}
+
+    def on_ArtifactType(self, variables):
+        return {"project": {"artifact": None}}
+
+    def on_CreateArtifact(self, variables):
+        with self.server.lock:
+            name = f"artifact{len(self.server.artifacts) + 1}"
+            self.server.artifacts[name] = {"type": variables["input"]["artifactTypeName"]}
+        sequence = {"id": variables["input"]["artifactCollectionName"], "latestArtifact": None}
+        return {"createArtifact": {"artifact": {"id": name, "state": "PENDING", "artifactSequence": sequence}}}
+
+    def on_CreateArtifactManifest(self, variables):
+        name = variables["artifactID"]
+        file = {"id": name, "name": "manifest", "uploadUrl": f"{self.server.address}/manifest", "uploadHeaders": []}
+        return {"createArtifactManifest": {"artifactManifest": {"id": name, "file": file}}}
+
+    def on_UpdateArtifactManifest(self, variables):
+        return self.on_CreateArtifactManifest({"artifactID": variables["artifactManifestID"]})
+
+    def on_CreateArtifactFiles(self, variables):
+        nodes = []
+        for file in variables["input"]["artifactFiles"]:
+            artifact = file["artifactID"]
+            url = f"{self.server.address}/artifacts/{artifact}/{file['name']}"
+            node = {"id": file["name"], "name": file["name"], "displayName": file["name"], "uploadUrl": url}
+            node.update(uploadHeaders=[], storagePath=None, uploadMultipartUrls=None, artifact={"id": artifact})
+            nodes.append({"node": node})
+        return {"createArtifactFiles": {"files": {"edges": nodes}}}
+
+    def on_CommitArtifact(self, variables):
+        return {"commitArtifact": {"artifact": {"id": variables["artifactID"], "digest": ""}}}
 
 
 @pytest.fixture
