@@ -43,3 +43,12 @@ def test_a_verb_that_fails_ends_it(monkeypatch):
     monkeypatch.setattr(cli, "run_task", lambda task, words, prog: 2)
     with pytest.raises(UserError, match="the command above ended with status 2"):
         show_and_run(TASK, "fit")
+
+
+def test_training_that_was_never_measured_has_its_last_checkpoint_only(tmp_path):
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    (folder / "last.ckpt").touch()
+    assert best_of(tmp_path) == folder / "last.ckpt"
+    (folder / "best.ckpt").touch()
+    assert best_of(tmp_path) == folder / "best.ckpt"

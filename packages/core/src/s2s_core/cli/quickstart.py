@@ -72,5 +72,6 @@ def prepare_fit_test(
 
 
 def best_of(run: Path) -> Path:
-    """The best checkpoint of a run's folder."""
-    return run / "checkpoints" / "best.ckpt"
+    """The best checkpoint of a run's folder; the last where the user cut training short of its first validation."""
+    best, last = (run / "checkpoints" / name for name in ("best.ckpt", "last.ckpt"))
+    return last if last.exists() and not best.exists() else best
