@@ -1,4 +1,6 @@
+import io
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -45,6 +47,24 @@ def test_a_truncated_file_is_refused_and_the_last_good_one_named(tmp_path):
         (tmp_path / "last.ckpt").write_bytes(data[:size])
         with pytest.raises(UserError, match=r"last\.ckpt': truncated.*good\.ckpt"):
             read_checkpoint(tmp_path / "last.ckpt")
+
+
+def test_ctrl_c_within_a_write_is_ctrl_c_and_keeps_the_old_file(tmp_path, monkeypatch):
+    class Pressed(io.FileIO):
+        writes = 0
+
+        def write(self, data):
+            self.writes += 1
+            written = super().write(data)
+            if self.writes == 3:
+                raise KeyboardInterrupt
+            return written
+
+    (tmp_path / "last.ckpt").write_bytes(b"old")
+    monkeypatch.setattr(Path, "open", lambda self, mode="r": Pressed(self, mode=mode))
+    with pytest.raises(KeyboardInterrupt):
+        AtomicCheckpointIO().save_checkpoint({"x": torch.ones(1000)}, tmp_path / "last.ckpt")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("last.ckpt", b"old")]
 
 
 def test_a_foreign_file_and_a_missing_one_are_named(tmp_path):
