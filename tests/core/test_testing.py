@@ -187,6 +187,14 @@ def test_examples_belong_to_their_class():
         testing.examples_of(Bare)
 
 
+def test_classes_of_no_installed_package_are_passed_over():
+    from s2s_core.optim.schedules import Schedule
+
+    foreign = type("Foreign", (Schedule,), {"__module__": "s2s_elsewhere", "factor": lambda self, step, total: 1.0})
+    assert foreign not in testing.find_parts(Schedule)
+    assert foreign in Schedule.__subclasses__()
+
+
 def test_parts_are_found_without_being_imported_first():
     from s2s_core.optim.schedules import Schedule
 

@@ -21,12 +21,14 @@ def installed_packages() -> list[str]:
 
 def find_parts(base: type[T]) -> list[type[T]]:
     """Import all modules of all installed packages and return the concrete subclasses of ``base``, by name."""
-    for package in installed_packages():
+    packages = installed_packages()
+    for package in packages:
         for module in pkgutil.walk_packages(import_module(package).__path__, f"{package}."):
             if not module.name.endswith(".__main__"):
                 _import(module.name)
-    found = {cls for cls in _subclasses(base) if not inspect.isabstract(cls) and cls.__module__.startswith("s2s_")}
-    return sorted(found, key=lambda cls: f"{cls.__module__}.{cls.__qualname__}")
+    ours = {cls for cls in _subclasses(base) if cls.__module__.partition(".")[0] in packages}
+    concrete = (cls for cls in ours if not inspect.isabstract(cls))
+    return sorted(concrete, key=lambda cls: f"{cls.__module__}.{cls.__qualname__}")
 
 
 def _import(name: str) -> None:
