@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -33,9 +34,10 @@ def start(tmp_path):
     def run(task, *arguments):
         command = [LIGHTNING, "run", task, "serve", *map(str, arguments), "--port", "0", "--device", "cpu"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        process = subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        # a background job's ignored SIGINT would be handed on
+        heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes, **heeding)
         running.append(process)
         line = process.stdout.readline()
         assert "http://127.0.0.1:" in line, line + process.stderr.read()
@@ -141,6 +143,8 @@ def test_ctrl_c_ends_it_in_the_middle_of_a_batch_and_of_an_upload(start, languag
         hanging = socket.create_connection(("127.0.0.1", port))
         head = "POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n"
         hanging.sendall(f"{head}\r\n{{".encode())
+        # answered after the connection before it was taken; one that was not gets no word
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60).close()
         status, _, err = ends(process)
         assert (status, err) == (130, "\ninterrupted\n")
         assert b"503" in hanging.recv(1000).split(b"\r\n")[0]
