@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -24,12 +24,12 @@ from s2s_asr.search.settings import SearchSettings
 from s2s_asr.words import Word, join_spans, words_of
 from s2s_core.audio.measures import Measures, measure
 from s2s_core.errors import UserError
+from s2s_core.precision.inference import Precision, autocast, check_precision
 
 if TYPE_CHECKING:
     from s2s_asr.streaming import StreamOptions, StreamResult
     from s2s_asr.task import SpeechToText
 
-Precision = Literal["32-true", "bf16"]
 Source = str | Path | Waveform | np.ndarray | Tensor | Recording
 
 BATCH_S = 120.0
@@ -93,13 +93,12 @@ class Transcriber:
         search: SearchSettings | None = None,
         jobs: int = 1,
     ) -> None:
-        if precision not in ("32-true", "bf16"):
-            raise ValueError(f"precision must be '32-true' or 'bf16', got {precision!r}")
+        check_precision(precision)
         if not isinstance(task.decoder, Decoder):
             raise UserError(f"only a decoder of speech finds text, this model has a {type(task.decoder).__name__}")
         self.task = task.eval()
         self.decoder = task.decoder
-        self.precision = precision
+        self.precision: Precision = precision
         self.device = next(task.encoder.parameters()).device
         self.sample_rate_hz = task.features.sample_rate_hz
         self.frame_samples = samples_per_frame(self._frames_of, self.sample_rate_hz)
@@ -311,7 +310,7 @@ class Transcriber:
 
     def autocast(self, device_type: str) -> AbstractContextManager[object]:
         """In which encoder and decoder run."""
-        return nullcontext() if self.precision == "32-true" else torch.autocast(device_type, dtype=torch.bfloat16)
+        return autocast(self.precision, device_type)
 
     def _result(self, job: _Job) -> Transcript | UserError:
         if job.error is not None:

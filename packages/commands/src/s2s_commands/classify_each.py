@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-import torch
 from torch import Tensor
 
 from s2s_commands.classifier import Classifier
 from s2s_core.errors import UserError
+from s2s_core.precision.inference import Precision, check_precision
 
-Precision = Literal["32-true", "bf16"]
 TaskT = TypeVar("TaskT", bound=Classifier)
 SourceT = TypeVar("SourceT")
 AnswerT = TypeVar("AnswerT")
@@ -37,11 +35,10 @@ class EachClassifier(ABC, Generic[TaskT, SourceT, AnswerT]):
     """How many at once, if not told otherwise."""
 
     def __init__(self, task: TaskT, precision: Precision = "32-true") -> None:
-        if precision not in ("32-true", "bf16"):
-            raise ValueError(f"precision must be '32-true' or 'bf16', got {precision!r}")
+        check_precision(precision)
         self.task: TaskT = task
         task.eval()
-        self.precision = precision
+        self.precision: Precision = precision
         self.device = next(task.parameters()).device
         self.classes = list(task.classes)
 
@@ -88,9 +85,6 @@ class EachClassifier(ABC, Generic[TaskT, SourceT, AnswerT]):
     @abstractmethod
     def _answer(self, name: str, ranked: dict[str, float], opened: Tensor) -> AnswerT:
         """The result for a source, of the probabilities of every class, the most likely first."""
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        return nullcontext() if self.precision == "32-true" else torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def _opened(self, index: int, source: Any) -> tuple[str, Tensor | UserError]:
         name = str(source) if isinstance(source, str | Path) else f"#{index}"

@@ -17,6 +17,7 @@ from s2s_commands.image_task import ImageClassification
 from s2s_commands.interfaces import ImageBatch
 from s2s_core.checkpoint import load_task
 from s2s_core.errors import UserError
+from s2s_core.precision.inference import autocast
 
 Source = str | Path | Image.Image | np.ndarray
 
@@ -66,7 +67,7 @@ class ImageClassifier(EachClassifier[ImageClassification, Source, ImageLabel]):
         """Probabilities ``(batch, classes)``, on the CPU, of ``(batch, channels, canvas, canvas)``, uint8."""
         images = self.task.view.normalised(pixels.to(self.device))
         labels = torch.full((len(images),), -1, device=self.device)
-        with self._autocast():
+        with autocast(self.precision, self.device.type):
             logits = self.task.batch_logits(ImageBatch(images, labels, [""] * len(images)))
         return logits.float().softmax(dim=1).cpu()
 

@@ -16,6 +16,7 @@ from s2s_commands.sound_task import SoundClassifier
 from s2s_core.checkpoint import load_task
 from s2s_core.data.audio_files import read_audio
 from s2s_core.errors import UserError
+from s2s_core.precision.inference import autocast
 
 if TYPE_CHECKING:
     from s2s_commands.spotting import KeywordSpotter, Spotting
@@ -78,7 +79,7 @@ class CommandClassifier(EachClassifier[SoundClassifier, Source, Classification])
     def probabilities(self, audio: Tensor, lengths: Tensor) -> Tensor:
         """Probabilities ``(batch, classes)``, on the CPU, of padded audio ``(batch, samples)``."""
         features, lengths = self.task.features(audio.to(self.device), lengths.to(self.device))
-        with self._autocast():
+        with autocast(self.precision, self.device.type):
             logits = self.task.decoder(self.task.encoder(features, lengths))
         return logits.float().softmax(dim=1).cpu()
 

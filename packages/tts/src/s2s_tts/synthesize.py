@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from s2s_core.data.audio_files import read_audio
 from s2s_core.errors import UserError
+from s2s_core.precision.inference import Precision, autocast, check_precision
 from s2s_tts.interfaces import Prediction, Spectrogram, Vocoder
 from s2s_tts.sentences import LONGEST, paragraphs, split_sentences
 from s2s_tts.tokenizers import SpeechTokenizer
@@ -23,7 +23,6 @@ from s2s_tts.vocoders.griffin_lim import GriffinLim
 if TYPE_CHECKING:
     from s2s_tts.task import TextToSpeech
 
-Precision = Literal["32-true", "bf16"]
 
 BATCH_SIZE = 16
 ATTEMPTS = 4
@@ -82,8 +81,7 @@ class Synthesizer:
     """
 
     def __init__(self, task: TextToSpeech, vocoder: Vocoder | None = None, precision: Precision = "32-true") -> None:
-        if precision not in ("32-true", "bf16"):
-            raise ValueError(f"precision must be '32-true' or 'bf16', got {precision!r}")
+        check_precision(precision)
         self.task = task.eval()
         self.device = next(task.encoder.parameters()).device
         self.vocoder = (task.vocoder if vocoder is None else vocoder).to(self.device).eval()
@@ -92,7 +90,7 @@ class Synthesizer:
                 f"the vocoder takes spectrograms of {self.vocoder.features.describe()['init_args']}, "
                 f"the model makes {task.features.describe()['init_args']}"
             )
-        self.precision = precision
+        self.precision: Precision = precision
         self.sample_rate_hz = task.features.sample_rate_hz
 
     @classmethod
@@ -242,11 +240,8 @@ class Synthesizer:
             rows = len(pieces)
             reference = Spectrogram(reference.mel.expand(rows, -1, -1), reference.lengths.expand(rows))
         padded = pad_sequence(tokens, batch_first=True).to(self.device)
-        with self._autocast():
+        with autocast(self.precision, self.device.type):
             return self.task.synthesise(padded, lengths, torch.full_like(lengths, speaker), reference, seeds)
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        return nullcontext() if self.precision == "32-true" else torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def _is_whole(self, made: Prediction, row: int, piece: _Piece) -> bool:
         """Whether the utterance came to an end, and not before it had heard most of its text."""

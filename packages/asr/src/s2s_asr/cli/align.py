@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2s_asr.cli.options import positive
-from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
+from s2s_core.cli.arguments import VerbParser, add_device, add_precision, chosen_device
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--level", choices=["words", "labels"], default="words", help="of CTM (default: %(default)s)")
     add("--output", type=Path, metavar="PATH", help="a file, of textgrid a folder (default: standard output)")
     add_device(parser)
-    add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
+    add_precision(parser)
     add("--batch-seconds", type=positive, default=120.0, metavar="S", help="audio at once (default: %(default)g)")
     return parser
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from s2s_asr.cli.fusion import add_fusion, fuse
 from s2s_asr.cli.search_options import add_search_options, search_settings
+from s2s_core.cli.arguments import add_precision
 from s2s_core.cli.serve import add_audio_limit
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of recognition."""
     add_audio_limit(parser)
-    parser.add_argument("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
+    add_precision(parser)
     add_fusion(parser)
     add_search_options(parser)
 

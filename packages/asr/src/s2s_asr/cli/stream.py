@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2s_asr.cli.options import not_negative, positive
-from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
+from s2s_core.cli.arguments import VerbParser, add_device, add_precision, chosen_device
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--warm-up-s", type=not_negative, default=1.0, metavar="S", help="heard before the first (%(default)g)")
     add("--raw-rate", type=int, default=16000, metavar="HZ", help="of bare samples (default: %(default)d)")
     add_device(parser)
-    add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
+    add_precision(parser)
     return parser
 
 

@@ -14,7 +14,7 @@ from s2s_asr.cli.fusion import add_fusion, fuse
 from s2s_asr.cli.options import not_negative, positive
 from s2s_asr.cli.search_options import add_search_options, search_settings
 from s2s_asr.transcript_row import transcript_row
-from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
+from s2s_core.cli.arguments import VerbParser, add_device, add_precision, chosen_device
 from s2s_core.cli.status_line import StatusLine, clock
 from s2s_core.errors import UserError
 
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", choices=list(FORMATS), default="text", help="of the results (default: %(default)s)")
     add("--output", type=Path, metavar="FILE", help="where to write them (default: standard output)")
     add_device(parser)
-    add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
+    add_precision(parser)
     add("--batch-seconds", type=positive, default=120.0, metavar="S", help="audio at once (default: %(default)g)")
     add("--chunk-s", type=not_negative, default=30.0, metavar="S", help="cut what is longer, 0: never (%(default)g)")
     add("--overlap-s", type=not_negative, default=4.0, metavar="S", help="chunks share this (default: %(default)g)")

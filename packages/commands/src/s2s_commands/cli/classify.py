@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from s2s_commands.answer_row import answer_row
 from s2s_commands.cli.answers import write_answers
-from s2s_core.cli.arguments import VerbParser, add_device, chosen_device
+from s2s_core.cli.arguments import VerbParser, add_device, add_precision, chosen_device
 from s2s_core.cli.output import output_file
 from s2s_core.errors import UserError
 
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", choices=["text", "json"], default="text", help="of the results (default: %(default)s)")
     add("--output", metavar="FILE", help="where to write them (default: standard output)")
     add_device(parser)
-    add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
+    add_precision(parser)
     add("--batch-size", type=_above_0(int), default=64, metavar="N", help="recordings at once (default: %(default)s)")
     stream = parser.add_argument_group("streams")
     add = stream.add_argument

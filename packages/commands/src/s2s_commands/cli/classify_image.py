@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from s2s_commands.answer_row import answer_row
 from s2s_commands.cli.answers import write_answers
-from s2s_core.cli.arguments import VerbParser, add_device, chosen_device, count
+from s2s_core.cli.arguments import VerbParser, add_device, add_precision, chosen_device, count
 from s2s_core.cli.output import output_file
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--top", type=count, default=1, metavar="N", help="classes a line of text (default: %(default)s)")
     add("--output", metavar="FILE", help="where to write them (default: standard output)")
     add_device(parser)
-    add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
+    add_precision(parser)
     add("--batch-size", type=count, default=32, metavar="N", help="pictures at once (default: %(default)s)")
     return parser
 

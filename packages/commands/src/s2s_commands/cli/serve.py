@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from s2s_core.cli.arguments import add_precision
 from s2s_core.cli.serve import add_audio_limit
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of sound classification."""
     add_audio_limit(parser, most_s=30.0)
-    parser.add_argument("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
+    add_precision(parser)
 
 
 def endpoints(options: argparse.Namespace) -> list[Endpoint[Any]]:

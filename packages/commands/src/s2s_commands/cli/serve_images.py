@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from s2s_core.cli.arguments import number_in
+from s2s_core.cli.arguments import add_precision, number_in
 
 if TYPE_CHECKING:
     from s2s_core.serving.endpoint import Endpoint
@@ -15,7 +15,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of image classification."""
     add = parser.add_argument
     add("--max-megapixels", type=number_in(0.0001, 1000), default=40, metavar="N", help="of a picture (%(default)s)")
-    add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
+    add_precision(parser)
 
 
 def endpoints(options: argparse.Namespace) -> list[Endpoint[Any]]:

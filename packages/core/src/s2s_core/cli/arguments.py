@@ -65,3 +65,8 @@ def chosen_device(name: str) -> str:
     import torch  # takes seconds to import, --help should not
 
     return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """Add ``--precision`` of a model in use, see `s2s_core.precision.inference`."""
+    parser.add_argument("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")

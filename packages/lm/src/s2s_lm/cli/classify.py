@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from s2s_core.cli.arguments import VerbParser, add_device, chosen_device, number_in
+from s2s_core.cli.arguments import VerbParser, add_device, add_precision, chosen_device, number_in
 from s2s_lm.cli.lines import read_text_lines
 
 EPILOG = """\
@@ -47,5 +47,5 @@ def _parser() -> argparse.ArgumentParser:
     add("--format", choices=["text", "json"], default="text", help="(default: %(default)s)")
     add("--max-length", type=number_in(1, 10**6, int), default=256, metavar="N", help="keep the last N tokens (256)")
     add_device(parser)
-    add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
+    add_precision(parser)
     return parser

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2s_core.cli.arguments import VerbParser, add_device, chosen_device, number_in
+from s2s_core.cli.arguments import VerbParser, add_device, add_precision, chosen_device, number_in
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -84,5 +84,5 @@ def _parser() -> argparse.ArgumentParser:
     add("--unknown", action="store_true", help="let the unknown token come")
     add("--format", choices=["text", "json"], default="text", help="(default: %(default)s)")
     add_device(parser)
-    add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
+    add_precision(parser)
     return parser

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2s_core.cli.arguments import VerbParser, add_device, chosen_device, number_in
+from s2s_core.cli.arguments import VerbParser, add_device, add_precision, chosen_device, number_in
 from s2s_core.decoding.scoring import ARPA_SUFFIXES
 from s2s_core.errors import UserError
 from s2s_lm.cli.lines import read_text_lines
@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--total", action="store_true", help="only the total")
     add("--format", choices=["text", "json"], default="text", help="(default: %(default)s)")
     add_device(parser)
-    add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
+    add_precision(parser)
     adapt = parser.add_argument_group("learning from the text that is scored")
     add = adapt.add_argument
     add("--cache", action="store_true", help="point into the recent past (Grave et al. 2017)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from s2s_core.cli.arguments import number_in
+from s2s_core.cli.arguments import add_precision, number_in
 from s2s_core.cli.serve import add_text_limit
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_text_limit(parser)
     add = parser.add_argument
     add("--max-tokens", type=number_in(1, 10**6, int), default=500, metavar="N", help="to generate (%(default)s)")
-    add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
+    add_precision(parser)
 
 
 def endpoints(options: argparse.Namespace) -> list[Endpoint[Any]]:

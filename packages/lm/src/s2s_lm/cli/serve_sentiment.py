@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from s2s_core.cli.arguments import number_in
+from s2s_core.cli.arguments import add_precision, number_in
 from s2s_core.cli.serve import add_text_limit
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_text_limit(parser)
     add = parser.add_argument
     add("--max-length", type=number_in(1, 10**6, int), default=256, metavar="N", help="keep the last N tokens (256)")
-    add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
+    add_precision(parser)
 
 
 def endpoints(options: argparse.Namespace) -> list[Endpoint[Any]]:

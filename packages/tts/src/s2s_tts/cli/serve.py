@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from s2s_core.cli.arguments import add_precision
 from s2s_core.cli.serve import add_text_limit
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--vocoder", metavar="NAME", help="griffin-lim, or a vocoder's checkpoint (default: the checkpoint's own)")
     add("--style-from", type=Path, metavar="FILE", help="a recording to be imitated, where the model takes styles")
-    add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
+    add_precision(parser)
 
 
 def endpoints(options: argparse.Namespace) -> list[Endpoint[Any]]:

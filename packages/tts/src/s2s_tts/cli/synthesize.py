@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2s_core.cli.arguments import VerbParser, add_device, chosen_device, count
+from s2s_core.cli.arguments import VerbParser, add_device, add_precision, chosen_device, count
 from s2s_core.errors import UserError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch-size", type=count, default=16, metavar="N", help="sentences at once (default: %(default)s)")
     add("--format", choices=["text", "json"], default="text", help="of the lines printed (default: %(default)s)")
     add_device(parser)
-    add("--precision", choices=["32-true", "bf16"], default="32-true", help="(default: %(default)s)")
+    add_precision(parser)
     return parser
 
 
