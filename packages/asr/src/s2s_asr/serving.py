@@ -9,9 +9,9 @@ from torch import Tensor
 
 from s2s_asr.transcribe import Transcriber, Waveform
 from s2s_asr.transcript_row import transcript_row
-from s2s_core.audio.uploads import read_upload
+from s2s_core.audio.recording_endpoint import RecordingEndpoint
 from s2s_core.errors import UserError
-from s2s_core.serving.endpoint import Answer, Endpoint, Field, Upload
+from s2s_core.serving.endpoint import Answer, Field
 
 
 class WordAnswer(Answer):
@@ -43,7 +43,7 @@ class TranscriptAnswer(Answer):
     nbest: list[HypothesisAnswer] | None = Field(None, description="the best first, if the server searches")
 
 
-class TranscribeEndpoint(Endpoint[Tensor]):
+class TranscribeEndpoint(RecordingEndpoint):
     """Recordings to text.
 
     Args:
@@ -56,15 +56,11 @@ class TranscribeEndpoint(Endpoint[Tensor]):
     answers = TranscriptAnswer
 
     def __init__(self, transcriber: Transcriber, most_s: float) -> None:
-        self.asks = "audio"
-        self.transcriber, self.most_s = transcriber, most_s
-
-    def prepare(self, asked: Upload) -> Tensor:
-        return read_upload(asked, self.transcriber.sample_rate_hz, self.most_s)
+        super().__init__(transcriber.sample_rate_hz, most_s)
+        self.transcriber = transcriber
 
     def run(self, batch: Sequence[Tensor]) -> list[dict[str, Any] | UserError]:
-        rate = self.transcriber.sample_rate_hz
-        results = self.transcriber.transcribe_each([Waveform(audio, rate) for audio in batch])
+        results = self.transcriber.transcribe_each([Waveform(audio, self.sample_rate_hz) for audio in batch])
         return [result if isinstance(result, UserError) else transcript_row(result) for result in results]
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from s2s_commands.answer_row import answer_row
 from s2s_commands.classify_image import ImageClassifier
 from s2s_commands.classify_sound import CommandClassifier
-from s2s_core.audio.uploads import read_upload
+from s2s_core.audio.recording_endpoint import RecordingEndpoint
 from s2s_core.errors import UserError
 from s2s_core.serving.endpoint import Answer, Endpoint, TooLong, Upload
 
@@ -33,7 +33,7 @@ class SoundAnswer(LabelAnswer):
     duration_s: float
 
 
-class ClassifySoundEndpoint(Endpoint[Tensor]):
+class ClassifySoundEndpoint(RecordingEndpoint):
     """Recordings to labels.
 
     Args:
@@ -46,11 +46,8 @@ class ClassifySoundEndpoint(Endpoint[Tensor]):
     answers = SoundAnswer
 
     def __init__(self, classifier: CommandClassifier, most_s: float) -> None:
-        self.asks = "audio"
-        self.classifier, self.most_s = classifier, most_s
-
-    def prepare(self, asked: Upload) -> Tensor:
-        return read_upload(asked, self.classifier.sample_rate_hz, self.most_s)
+        super().__init__(classifier.sample_rate_hz, most_s)
+        self.classifier = classifier
 
     def run(self, batch: Sequence[Tensor]) -> list[dict[str, Any] | UserError]:
         results = self.classifier.classify_each(batch, len(batch))
