@@ -3,8 +3,6 @@ import itertools
 import pytest
 import torch
 
-from s2s_asr.search.hypotheses import Hypothesis, joined
-from s2s_asr.search.rescoring import Rescorer
 from s2s_asr.search.searcher import Searcher
 from s2s_asr.search.segments import RecordingSearch, pause_in
 from s2s_asr.search.settings import SearchSettings
@@ -57,12 +55,6 @@ def test_many_utterances_wait_for_no_result_to_be_taken():
         assert [one.hypotheses[0].text for one in submitted] == ["a", "b"] * 20
 
 
-def test_joined_parts_are_the_best_pairs():
-    first = [Hypothesis("a", -1.0, 0.0), Hypothesis("b", -1.5, 0.0)]
-    second = [Hypothesis("c", -2.0, 0.5), Hypothesis("", -2.1, 0.0)]
-    assert [(one.text, one.score) for one in joined(first, second, 3)] == [("a c", -2.5), ("b c", -3.0), ("a", -3.1)]
-
-
 def test_alignment_is_the_best_of_all_paths():
     log_probs = torch.randn(6, BLANK + 1, generator=torch.Generator().manual_seed(2)).log_softmax(-1)
     tokens = [1, 1, 0]
@@ -81,38 +73,3 @@ def test_alignment_is_the_best_of_all_paths():
     assert tuple(rebuilt) == best
     assert align_tokens(log_probs[:3], tokens) is None
     assert align_tokens(log_probs, []).spans == []
-
-
-class Likes:
-    """Scores a text by how often it holds a word."""
-
-    vocab_size, begin_id, end_id = 2, 0, 0
-
-    def __init__(self, word):
-        self.word, self.asked = word, []
-
-    def encode(self, text):
-        return [int(word == self.word) for word in text.split()]
-
-    def score(self, sequences, ends=True):
-        self.asked += sequences
-        return [float(sum(ids)) for ids in sequences]
-
-
-def test_a_rescoring_model_changes_the_order_and_is_asked_once_a_text(tmp_path):
-    log_probs = frames_of([1, BLANK, 1])
-    log_probs[2, 2] = log_probs[2, 1] - 0.5
-    arpa = tmp_path / "unused.arpa"
-    arpa.write_text("\\data\\\nngram 1=2\n\\1-grams:\n-1 <s>\n-1 </s>\n\\end\\\n")
-    settings = SearchSettings(rescore=str(arpa), rescore_weight=1.0, nbest=2)
-    with Searcher(settings, TOKENIZER) as searcher:
-        scorer = Likes("ab")
-        searcher._rescorer = Rescorer(scorer)
-        found = searcher.submit(log_probs).hypotheses
-        count = len(scorer.asked)
-        again = searcher.submit(log_probs).hypotheses
-    assert [one.text for one in found] == ["ab", "aa"]
-    assert found[0].acoustic < found[1].acoustic
-    assert [one.score for one in found] == [one.acoustic + one.rescoring for one in found]
-    assert again == found
-    assert len(scorer.asked) == count > 0
