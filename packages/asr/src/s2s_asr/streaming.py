@@ -17,6 +17,7 @@ from s2s_asr.words import Word, join_spans, words_of
 from s2s_core.audio.feature_stream import FeatureStream
 from s2s_core.audio.measures import Measures
 from s2s_core.errors import UserError
+from s2s_core.precision.inference import autocast
 
 if TYPE_CHECKING:
     from s2s_asr.interfaces import EncoderStream
@@ -158,7 +159,7 @@ class StreamingTranscriber:
     def _advance(self, samples: Tensor, last: bool) -> list[StreamResult]:
         self._heard += len(samples)
         frames = self._features.push(samples, last)
-        with self._transcriber.autocast(self._transcriber.device.type):
+        with autocast(self._transcriber.precision, self._transcriber.device.type):
             encodings = self._encoder.push(frames[None], last)
             count = encodings.size(1)
             lengths = torch.tensor([count], device=encodings.device)

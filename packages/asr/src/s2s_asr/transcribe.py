@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -295,7 +294,7 @@ class Transcriber:
         audio = pad_sequence([piece.chunk.audio for piece in batch], batch_first=True).to(device)
         measures = [piece.job.measures for piece in batch if piece.job.measures is not None]
         features, lengths = self.task.features(audio, lengths, Measures.stack(measures) if measures else None)
-        with self.autocast(device.type):
+        with autocast(self.precision, device.type):
             encodings, lengths = self.task.encoder(features, lengths)
             seen = self.decoder(encodings, lengths)
             kept = [slice(p.chunk.keep_from, p.chunk.keep_to) for p in batch]
@@ -307,10 +306,6 @@ class Transcriber:
         for piece, row in zip(batch, spans, strict=True):
             start = piece.chunk.first_frame + piece.chunk.keep_from
             join_spans(piece.job.spans, [s._replace(start=s.start + start, end=s.end + start) for s in row])
-
-    def autocast(self, device_type: str) -> AbstractContextManager[object]:
-        """In which encoder and decoder run."""
-        return autocast(self.precision, device_type)
 
     def _result(self, job: _Job) -> Transcript | UserError:
         if job.error is not None:
