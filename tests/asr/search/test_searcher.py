@@ -2,13 +2,13 @@
 
 import itertools
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
-from s2s_asr.search import workers
 from s2s_asr.search.searcher import Searcher
-from s2s_asr.search.settings import NO_LEXICON, SearchSettings
+from s2s_asr.search.settings import SearchSettings
 from s2s_core.decoding.arpa import ArpaScorer
 from s2s_core.errors import UserError
 from s2s_core.text.tokenizers import CharTokenizer
@@ -16,27 +16,6 @@ from s2s_core.text.tokenizers import CharTokenizer
 LABELS = " ab"
 BLANK = len(LABELS)
 TOKENIZER = CharTokenizer(LABELS)
-ARPA = """\\data\\
-ngram 1=6
-ngram 2=5
-
-\\1-grams:
--99\t<s>\t-0.4
--0.9\t</s>
--1.2\t<unk>\t-0.1
--0.5\ta\t-0.3
--0.7\tab\t-0.2
--1.1\tba\t-0.6
-
-\\2-grams:
--0.3\t<s> a
--0.8\ta ab
--0.4\ta </s>
--0.2\tab ba
--0.1\t<s> ba
-
-\\end\\
-"""
 PACKAGES = {"tensors": [], "pyctcdecode": ["pyctcdecode", "kenlm"], "flashlight": ["flashlight.lib.text", "kenlm"]}
 
 
@@ -45,18 +24,6 @@ def decoder(request):
     for package in PACKAGES[request.param]:
         pytest.importorskip(package, reason=f"the package {package} is not installed")
     return request.param
-
-
-@pytest.fixture(scope="module")
-def arpa(tmp_path_factory):
-    path = tmp_path_factory.mktemp("arpa") / "small.arpa"
-    path.write_text(ARPA)
-    return str(path)
-
-
-def random_frames(seed, frames=6):
-    """Flat enough that no pruning of single labels strikes."""
-    return (0.8 * torch.randn(frames, BLANK + 1, generator=torch.Generator().manual_seed(seed))).log_softmax(-1)
 
 
 def words_of(tokens):
@@ -81,9 +48,9 @@ def truths(log_probs, decoder):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_best_texts_are_those_of_exhaustive_search(decoder, arpa, seed):
+def test_the_best_texts_are_those_of_exhaustive_search(decoder, arpa, seed, frames_of_seed):
     alpha, beta, penalty = 0.6, 0.9, -1.5
-    scorer, log_probs = ArpaScorer.load(arpa), random_frames(seed)
+    scorer, log_probs = ArpaScorer.load(arpa), frames_of_seed(seed)
     ranked = {}
     for text, acoustic in truths(log_probs, decoder).items():
         unknown = sum(word not in scorer.words for word in text.split())
@@ -109,8 +76,8 @@ def test_the_best_texts_are_those_of_exhaustive_search(decoder, arpa, seed):
         torch.testing.assert_close((one.acoustic, one.words_score), ranked[one.text], rtol=0, atol=1e-3)
 
 
-def test_without_a_model_the_text_with_the_most_probable_labels_wins(decoder):
-    log_probs = random_frames(11)
+def test_without_a_model_the_text_with_the_most_probable_labels_wins(decoder, frames_of_seed):
+    log_probs = frames_of_seed(11)
     best = max((score, text) for text, score in truths(log_probs, decoder).items())
     settings = SearchSettings(decoder, beam_width=2000, beam_threshold=1e3, nbest=2)
     with Searcher(settings, TOKENIZER) as searcher:
@@ -157,73 +124,33 @@ def test_scores_that_are_no_numbers_are_refused(decoder):
                 search()
 
 
-def test_a_noisy_head_capitals_and_compression_make_no_difference(decoder, arpa, tmp_path):
+def test_a_noisy_head_capitals_and_compression_make_no_difference(decoder, arpa, tmp_path, frames_of_seed):
     import gzip
 
-    capitals = ARPA.replace("a", "A").replace("b", "B").replace("\\dAtA\\", "\\data\\").replace("ngrAm", "ngram")
+    capitals = (
+        Path(arpa)
+        .read_text()
+        .replace("a", "A")
+        .replace("b", "B")
+        .replace("\\dAtA\\", "\\data\\")
+        .replace("ngrAm", "ngram")
+    )
     noisy = "A comment\n\\1-grams:\nnot yet\n" + capitals.replace("-grAms", "-grams").replace("</S>", "</s>")
     with gzip.open(tmp_path / "noisy.arpa.gz", "wt") as file:
         file.write(noisy)
     results = []
     for path in (arpa, str(tmp_path / "noisy.arpa.gz")):
         with Searcher(SearchSettings(decoder, path, nbest=3), TOKENIZER) as searcher:
-            results.append(searcher.submit(random_frames(4, 9)).hypotheses)
+            results.append(searcher.submit(frames_of_seed(4, 9)).hypotheses)
     assert results[0] == results[1]
 
 
-def test_a_lexicon_limits_what_is_known(decoder, arpa, tmp_path):
+def test_a_lexicon_limits_what_is_known(decoder, arpa, tmp_path, frames_of_seed):
     (tmp_path / "words.txt").write_text("ab\nba\n")
     settings = SearchSettings(decoder, arpa, str(tmp_path / "words.txt"), unknown_penalty=-1e3, beam_threshold=1e4)
     with Searcher(settings, TOKENIZER) as searcher:
-        texts = [searcher.submit(random_frames(seed, 8)).hypotheses[0].text for seed in range(4)]
+        texts = [searcher.submit(frames_of_seed(seed, 8)).hypotheses[0].text for seed in range(4)]
     assert {word for text in texts for word in text.split()} == {"ab", "ba"}
-
-
-def test_hotwords_are_preferred(arpa):
-    pytest.importorskip("pyctcdecode", reason="the package pyctcdecode is not installed")
-    log_probs = random_frames(2, 7)
-    texts = []
-    for hotwords in ((), ("bb",)):
-        settings = SearchSettings(hotwords=hotwords, beam_threshold=100.0, decoder="pyctcdecode")
-        with Searcher(settings, TOKENIZER) as searcher:
-            texts.append(searcher.submit(log_probs).hypotheses[0].text.split())
-    assert "bb" not in texts[0]
-    assert "bb" in texts[1]
-
-
-def test_flashlight_takes_a_model_over_labels(tmp_path):
-    for package in PACKAGES["flashlight"]:
-        pytest.importorskip(package, reason=f"the package {package} is not installed")
-    unigrams = "-99\t<s>\t0\n-1\t</s>\n-9\t<unk>\n-0.1\tb\t0\n-3\ta\n-3\t|\n"
-    model = f"\\data\\\nngram 1=6\nngram 2=1\n\n\\1-grams:\n{unigrams}\n\\2-grams:\n-0.1\tb b\n\n\\end\\\n"
-    (tmp_path / "labels.arpa").write_text(model)
-    log_probs = torch.tensor([[-9.0, -1.0, -1.1, -4.0]]).expand(3, -1)
-    texts = []
-    for lm in (None, str(tmp_path / "labels.arpa")):
-        with Searcher(SearchSettings("flashlight", lm, NO_LEXICON), TOKENIZER) as searcher:
-            texts.append(searcher.submit(log_probs).hypotheses[0].text)
-    assert texts == ["a", "b"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("decoder", ["tensors", "flashlight"])
-def test_several_jobs_find_the_same(decoder, arpa):
-    for package in PACKAGES[decoder]:
-        pytest.importorskip(package, reason=f"the package {package} is not installed")
-    frames = [random_frames(seed, 4 + seed) for seed in range(6)]
-    results = []
-    for jobs in (1, 2):
-        with Searcher(SearchSettings(decoder, arpa, nbest=2), TOKENIZER, jobs=jobs) as searcher:
-            submitted = [searcher.submit(one) for one in frames]
-            results.append([one.hypotheses for one in submitted])
-    assert results[0] == results[1]
-
-
-@pytest.mark.parametrize(("decoder", "package"), [("pyctcdecode", "pyctcdecode"), ("flashlight", "flashlight")])
-def test_a_missing_package_is_named_with_what_to_install(decoder, package, arpa, monkeypatch):
-    monkeypatch.setattr(workers, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=rf"needs the package {package}: pip install 's2s-asr\[lm\]'"):
-        Searcher(SearchSettings(decoder, arpa), TOKENIZER)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +169,7 @@ def test_settings_that_cannot_be_are_refused(settings, message):
         SearchSettings(**settings)
 
 
-def test_a_missing_or_broken_model_is_named(decoder, tmp_path):
+def test_a_missing_or_broken_model_is_named(decoder, tmp_path, frames_of_seed):
     broken = tmp_path / "broken.arpa"
     broken.write_text("hello\n")
     for path in (tmp_path / "absent.arpa", broken):
@@ -250,4 +177,4 @@ def test_a_missing_or_broken_model_is_named(decoder, tmp_path):
             pytest.raises(UserError, match=path.name),
             Searcher(SearchSettings(decoder, str(path)), TOKENIZER) as searcher,
         ):
-            assert searcher.submit(random_frames(1)).hypotheses
+            assert searcher.submit(frames_of_seed(1)).hypotheses
