@@ -1,9 +1,10 @@
+import json
+import subprocess
 import sys
 
 import pytest
 
 from s2s_core.errors import UserError
-from s2s_core.tracking import weights_and_biases as tracking
 from s2s_core.tracking.weights_and_biases import WandbRun, in_sweep, sweep_folder, wandb_logger, why_offline
 
 
@@ -48,19 +49,29 @@ def test_a_sweeps_run_has_a_folder_of_its_own(monkeypatch):
     assert sweep_folder().as_posix() == "runs/sweeps/s/r"
 
 
-@pytest.mark.slow
-def test_an_offline_run_is_told_config_machine_and_code(quiet, tmp_path, capsys):
-    import wandb
+OFFLINE = """
+import json, sys
+from pathlib import Path
+from s2s_core.tracking.weights_and_biases import WandbRun, log_setting, wandb_logger
 
-    logger = wandb_logger(WandbRun(project="p", name="n", mode="offline"), "lm", tmp_path / "run")
+folder = Path(sys.argv[1])
+logger = wandb_logger(WandbRun(project="p", name="n", mode="offline"), "lm", folder / "run")
+log_setting([logger], {"commit": "abc"}, folder / "config.yaml")
+run = logger.experiment
+print(json.dumps({"config": dict(run.config), "project": run.project, "name": run.name}))
+"""
+
+
+@pytest.mark.slow
+def test_an_offline_run_is_told_config_machine_and_code(quiet, tmp_path):
     (tmp_path / "config.yaml").write_text("model: {init_args: {lr: 0.1}}\n")
-    try:
-        tracking.log_setting([logger], {"commit": "abc"}, tmp_path / "config.yaml")
-        config = dict(logger.experiment.config)
-        assert config["s2s"]["commit"] == "abc"
-        assert config["model"]["init_args"]["lr"] == 0.1
-        assert (logger.experiment.project, logger.experiment.name) == ("p", "n")
-        assert "wandb sync" in capsys.readouterr().err
-    finally:
-        wandb.finish()
+    # a process of its own: wandb's helper lives until its process ends, and would see the other tests' servers
+    command = [sys.executable, "-c", OFFLINE, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["config"]["s2s"]["commit"] == "abc"
+    assert told["config"]["model"]["init_args"]["lr"] == 0.1
+    assert (told["project"], told["name"]) == ("p", "n")
+    assert "wandb sync" in done.stderr
     assert list((tmp_path / "run" / "wandb").glob("offline-run-*/run-*.wandb"))
