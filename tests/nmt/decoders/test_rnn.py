@@ -164,6 +164,17 @@ def test_a_tied_output_scores_with_the_embedding():
     torch.testing.assert_close(smaller._logits(x), x @ smaller.project.weight.T @ smaller.embedding.weight.T)
 
 
+def test_a_scaled_embedding_is_one_whose_weight_is_larger_and_scores_as_it_is():
+    attention = RnnAttention("luong")
+    scaled, plain = decoder_with(attention, scaled_embedding=True), decoder_with(attention)
+    with torch.no_grad():
+        plain.embedding.weight *= EMBEDDING**0.5
+    torch.testing.assert_close(*(each(memory(), tokens(), TARGET_LENGTHS) for each in (scaled, plain)))
+    tied = decoder_with(attention, tie_output=True, scaled_embedding=True)
+    x = torch.randn(3, HIDDEN).double()
+    torch.testing.assert_close(tied._logits(x), x @ tied.project.weight.T @ tied.embedding.weight.T)
+
+
 def count(module):
     return sum(p.numel() for p in module.parameters())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -91,3 +92,13 @@ def test_sizes():
     assert count(gru) == 24 * 7 + 3 * 5 * (7 + 5) + 30
     gnmt = GnmtEncoder(24, 7, RecurrentLayers(5, 3))
     assert count(gnmt) == 24 * 7 + 2 * (4 * 5 * (7 + 5) + 40) + (4 * 5 * (10 + 5) + 40) + (4 * 5 * (5 + 5) + 40)
+
+
+@pytest.mark.parametrize("kind", [RnnEncoder, GnmtEncoder])
+def test_a_scaled_embedding_is_one_whose_weight_is_larger(kind):
+    torch.manual_seed(0)
+    scaled, plain = kind(19, 9, RecurrentLayers(5, 2), scaled_embedding=True), kind(19, 9, RecurrentLayers(5, 2))
+    plain.load_state_dict(scaled.state_dict())
+    with torch.no_grad():
+        plain.embedding.weight *= 3  # sqrt(9)
+    torch.testing.assert_close(scaled(tokens(), LENGTHS).values, plain(tokens(), LENGTHS).values)

@@ -52,7 +52,7 @@ class TextToText(Task):
         source_tokenizer: source text to tokens.
         optimizer, schedule, larc, regularizer: see `Task`.
         target_tokenizer: target text to tokens and back; the source's if None.
-        share_embeddings: the decoder's token embeddings are the encoder's.
+        share_embeddings: the decoder's token embeddings are the encoder's, and scaled as those are.
         search: how test, predict and translation decode; a beam of 4 if None.
         evaluation: what validation and test look at.
 

@@ -60,6 +60,9 @@ class RnnDecoder(Decoder):
             ``bridge``, a learned layer on it (see `DecoderStart`).
         tie_output: whether the embedding is the output's weight (Press and Wolf 2017), behind a linear layer where the
             sizes differ.
+        scaled_embedding: whether vectors are multiplied by ``sqrt(embedding_size)`` and so start with variance one,
+            from which small deep stacks learn faster: each layer weakens what is small. OpenSeq2Seq does not scale,
+            and scores never are.
 
     Raises:
         ValueError: if there is no attention and the start is zeros, or sizes disagree.
@@ -74,6 +77,7 @@ class RnnDecoder(Decoder):
         attention: RnnAttention | None,
         start: StartName = "zeros",
         tie_output: bool = False,
+        scaled_embedding: bool = False,
     ) -> None:
         super().__init__()
         if attention is None and start == "zeros":
@@ -81,7 +85,7 @@ class RnnDecoder(Decoder):
         self.vocab_size = vocab_size
         self.in_features = in_features
         self.rnn = rnn
-        self.embedding = Embedding(vocab_size, embedding_size)
+        self.embedding = Embedding(vocab_size, embedding_size, scaled_embedding)
         self.placement = None if attention is None else attention.placement
         self.gnmt = self.placement in ("gnmt", "gnmt_v2")
         hidden = rnn.hidden_size
@@ -111,7 +115,7 @@ class RnnDecoder(Decoder):
         return [
             cls(11, 7, 5, layers, RnnAttention("luong")),
             cls(11, 7, 6, gru, RnnAttention("luong", scaled=True, input_feeding=False), "bridge", tie_output=True),
-            cls(11, 7, 5, residual, RnnAttention("bahdanau", True, size=4, placement="gnmt_v2"), tie_output=True),
+            cls(11, 7, 5, residual, RnnAttention("bahdanau", True, size=4, placement="gnmt_v2"), "zeros", True, True),
             cls(11, 7, 5, residual, RnnAttention("bahdanau", True, placement="gnmt")),
             cls(11, 7, 5, normed, RnnAttention("bahdanau", placement="top"), "bridge"),
             cls(11, 7, 5, layers, None, "bridge"),

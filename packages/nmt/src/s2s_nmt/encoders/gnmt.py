@@ -23,17 +23,21 @@ class GnmtEncoder(Encoder):
         vocab_size: how many tokens there are.
         embedding_size: the size of a token's vector.
         rnn: size, number (the bidirectional one counts) and cell of the layers, and their dropout.
+        scaled_embedding: whether vectors are multiplied by ``sqrt(embedding_size)`` and so start with variance one,
+            from which small deep stacks learn faster: each layer weakens what is small. OpenSeq2Seq does not scale.
 
     Raises:
         ValueError: if there are fewer than two layers.
     """
 
-    def __init__(self, vocab_size: int, embedding_size: int, rnn: RecurrentLayers) -> None:
+    def __init__(
+        self, vocab_size: int, embedding_size: int, rnn: RecurrentLayers, scaled_embedding: bool = False
+    ) -> None:
         super().__init__()
         if rnn.num_layers < 2:
             raise ValueError(f"rnn.num_layers must be at least 2, one bidirectional and others; got {rnn.num_layers}")
         self.vocab_size = vocab_size
-        self.embedding = Embedding(vocab_size, embedding_size)
+        self.embedding = Embedding(vocab_size, embedding_size, scaled_embedding)
         bottom = replace(rnn, num_layers=1, input_dropout=0.0, output_dropout=0.0)
         self.bottom = RecurrentStack(bottom, embedding_size, bidirectional=True)
         skips = range(1, rnn.num_layers - 1) if rnn.residual else ()
@@ -44,7 +48,7 @@ class GnmtEncoder(Encoder):
     @classmethod
     def examples(cls) -> list[GnmtEncoder]:
         """Small ones for the contract tests."""
-        return [cls(11, 5, RecurrentLayers(4, 4, residual=True)), cls(11, 5, RecurrentLayers(6, 2, cell="gru"))]
+        return [cls(11, 5, RecurrentLayers(4, 4, residual=True)), cls(11, 5, RecurrentLayers(6, 2, cell="gru"), True)]
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Memory:
         order = StepOrder.of(lengths, tokens.shape[1])

@@ -24,12 +24,21 @@ class RnnEncoder(Encoder):
         embedding_size: the size of a token's vector.
         rnn: size, number and cell of the layers, and their dropout.
         bidirectional: whether each layer also reads backwards.
+        scaled_embedding: whether vectors are multiplied by ``sqrt(embedding_size)`` and so start with variance one,
+            from which small deep stacks learn faster: each layer weakens what is small. OpenSeq2Seq does not scale.
     """
 
-    def __init__(self, vocab_size: int, embedding_size: int, rnn: RecurrentLayers, bidirectional: bool = True) -> None:
+    def __init__(
+        self,
+        vocab_size: int,
+        embedding_size: int,
+        rnn: RecurrentLayers,
+        bidirectional: bool = True,
+        scaled_embedding: bool = False,
+    ) -> None:
         super().__init__()
         self.vocab_size = vocab_size
-        self.embedding = Embedding(vocab_size, embedding_size)
+        self.embedding = Embedding(vocab_size, embedding_size, scaled_embedding)
         skips = range(1, rnn.num_layers) if rnn.residual else ()
         self.stack = RecurrentStack(rnn, embedding_size, bidirectional=bidirectional, skips=skips)
         self.out_features = self.stack.out_features
@@ -41,7 +50,7 @@ class RnnEncoder(Encoder):
         return [
             cls(11, 5, RecurrentLayers(4, 2)),
             cls(11, 5, RecurrentLayers(6, 3, cell="gru", residual=True), bidirectional=False),
-            cls(11, 5, RecurrentLayers(4, 2, cell="layer_norm_lstm", init_range=0.5)),
+            cls(11, 5, RecurrentLayers(4, 2, cell="layer_norm_lstm", init_range=0.5), scaled_embedding=True),
         ]
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Memory:
