@@ -1,3 +1,4 @@
+import copy
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -202,6 +203,17 @@ def test_errors_keep_their_place_and_name_their_file(transcriber, tmp_path):
         assert "\n" not in str(error)
     with pytest.raises(UserError, match=r"nan\.wav"):
         transcriber.transcribe([good, nan])
+
+
+def test_a_model_that_has_diverged_is_said_and_gives_no_empty_text(transcriber, tmp_path):
+    broken = copy.deepcopy(transcriber.task)
+    with torch.no_grad():
+        next(broken.encoder.parameters()).fill_(float("nan"))
+    paths = [wav(tmp_path / name, speechlike(1.0)) for name in ("a.wav", "b.wav")]
+    errors = list(Transcriber(broken).transcribe_each(paths))
+    assert [str(error) for error in errors] == [
+        f"{path}: the model hears values in it that are no numbers" for path in paths
+    ]
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])

@@ -23,6 +23,7 @@ from s2s_asr.search.settings import SearchSettings
 from s2s_asr.words import Word, join_spans, words_of
 from s2s_core.audio.measures import Measures, measure
 from s2s_core.errors import UserError
+from s2s_core.nn.mask import length_mask
 from s2s_core.precision.inference import Precision, autocast, check_precision
 
 if TYPE_CHECKING:
@@ -296,11 +297,13 @@ class Transcriber:
         features, lengths = self.task.features(audio, lengths, Measures.stack(measures) if measures else None)
         with autocast(self.precision, device.type):
             encodings, lengths = self.task.encoder(features, lengths)
+            _refuse_no_numbers(batch, encodings, lengths)
             seen = self.decoder(encodings, lengths)
             kept = [slice(p.chunk.keep_from, p.chunk.keep_to) for p in batch]
             if batch[0].job.frames is not None:
                 for piece, row, length, keep in zip(batch, seen, lengths.tolist(), kept, strict=True):
-                    piece.job.take(row[:length][keep].float().log_softmax(-1).cpu(), last=keep.stop is None)
+                    if piece.job.error is None:
+                        piece.job.take(row[:length][keep].float().log_softmax(-1).cpu(), last=keep.stop is None)
                 return
             spans = self.decoder.spans(seen, lengths, kept)
         for piece, row in zip(batch, spans, strict=True):
@@ -346,6 +349,14 @@ class _Job:
     @property
     def duration_s(self) -> float:
         return 0.0 if self.recording is None else self.recording.duration_s
+
+
+def _refuse_no_numbers(batch: list[_Piece], encodings: Tensor, lengths: Tensor) -> None:
+    """Give recordings an error where a model that has diverged, or overflows, would find an empty text in them."""
+    broken = encodings.isnan().any(dim=-1) & length_mask(lengths, encodings.shape[1])
+    for piece, is_broken in zip(batch, broken.any(dim=1).tolist(), strict=True):
+        if is_broken and piece.job.recording is not None:
+            piece.job.error = UserError(f"{piece.job.recording.name}: the model hears values in it that are no numbers")
 
 
 class _Piece(NamedTuple):
