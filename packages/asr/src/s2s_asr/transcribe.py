@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from s2s_asr.audio_input import Recording, Waveform, from_waveform, open_recording
-from s2s_asr.chunks import Chunk, ChunkPlan, plan_chunks, samples_per_frame
+from s2s_asr.chunks import ChunkPlan, plan_chunks, samples_per_frame
 from s2s_asr.decoders.ctc import expect_ctc
 from s2s_asr.interfaces import Decoder, TokenSpan
+from s2s_asr.pieces import Job, Piece, batches, groups, refuse_no_numbers
 from s2s_asr.search.hypotheses import Hypothesis
 from s2s_asr.search.searcher import Searcher
 from s2s_asr.search.segments import Frames, RecordingSearch
@@ -23,7 +24,6 @@ from s2s_asr.search.settings import SearchSettings
 from s2s_asr.words import Word, join_spans, words_of
 from s2s_core.audio.measures import Measures, measure
 from s2s_core.errors import UserError
-from s2s_core.nn.mask import length_mask
 from s2s_core.precision.inference import Precision, autocast, check_precision
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ CHUNK_S = 30.0
 OVERLAP_S = 4.0
 BATCHES_AHEAD = 16
 """Recordings are sorted by length within about so many batches, which bounds how long a result waits for its turn."""
-RECORDINGS_AHEAD = 1024
 SEGMENT_S = 60.0
 """Longer recordings are searched in segments cut at pauses."""
 
@@ -210,18 +209,18 @@ class Transcriber:
 
     def _finished(
         self,
-        jobs: Iterable[_Job],
+        jobs: Iterable[Job],
         plan: ChunkPlan,
         batch_seconds: float,
         progress: Callable[[float], None] | None,
-    ) -> Iterator[_Job]:
+    ) -> Iterator[Job]:
         """Recognise jobs, those of like length together; yields them in their order."""
         if batch_seconds <= 0:
             raise ValueError(f"batch_seconds must be positive, got {batch_seconds}")
-        for group in _groups(jobs, BATCHES_AHEAD * batch_seconds):
+        for group in groups(jobs, BATCHES_AHEAD * batch_seconds):
             longest_first = sorted(group, key=lambda job: -job.duration_s)
             pieces = (piece for job in longest_first for piece in self._pieces(job, plan))
-            for batch in _batches(pieces, int(batch_seconds * self.sample_rate_hz)):
+            for batch in batches(pieces, int(batch_seconds * self.sample_rate_hz)):
                 self._recognise(batch)
                 if progress is not None:
                     progress(sum(piece.new_samples for piece in batch) / self.sample_rate_hz)
@@ -242,7 +241,7 @@ class Transcriber:
         stream = StreamingTranscriber(self, options)
         return stream_blocks(stream, job.recording.blocks(self.sample_rate_hz))
 
-    def _open(self, index: int, source: Source) -> _Job:
+    def _open(self, index: int, source: Source) -> Job:
         try:
             if isinstance(source, Recording):
                 recording = source
@@ -252,16 +251,16 @@ class Transcriber:
                 waveform = source if isinstance(source, Waveform) else Waveform(source, self.sample_rate_hz)
                 recording = from_waveform(waveform, f"#{index}")
         except UserError as error:
-            return _Job(None, error=error)
+            return Job(None, error=error)
         if self.searcher is None:
-            return _Job(recording)
+            return Job(recording)
         most_frames = int(SEGMENT_S * self.sample_rate_hz / self.frame_samples)
-        return _Job(recording, frames=RecordingSearch(self.searcher, most_frames))
+        return Job(recording, frames=RecordingSearch(self.searcher, most_frames))
 
     def _frames_of(self, samples: Tensor) -> Tensor:
         return self.task.encoder.output_lengths(self.task.features.output_lengths(samples))
 
-    def _pieces(self, job: _Job, plan: ChunkPlan) -> Iterator[_Piece]:
+    def _pieces(self, job: Job, plan: ChunkPlan) -> Iterator[Piece]:
         """Yield what there is to recognise; a reading error ends it and is kept."""
         if job.recording is None:
             return
@@ -271,7 +270,7 @@ class Transcriber:
                 if in_parts and job.measures is None and self.task.features.needs_whole:
                     job.measures = self._measured(job.recording, plan)
                 end = chunk.first_frame * plan.frame_samples + len(chunk.audio)
-                piece = _Piece(job, chunk, end - job.samples)
+                piece = Piece(job, chunk, end - job.samples)
                 job.samples = end
                 yield piece
         except UserError as error:
@@ -289,7 +288,7 @@ class Transcriber:
         return measure(self.task.features, pieces)
 
     @torch.inference_mode()
-    def _recognise(self, batch: list[_Piece]) -> None:
+    def _recognise(self, batch: list[Piece]) -> None:
         device = self.device
         lengths = torch.tensor([len(piece.chunk.audio) for piece in batch], device=device)
         audio = pad_sequence([piece.chunk.audio for piece in batch], batch_first=True).to(device)
@@ -297,7 +296,7 @@ class Transcriber:
         features, lengths = self.task.features(audio, lengths, Measures.stack(measures) if measures else None)
         with autocast(self.precision, device.type):
             encodings, lengths = self.task.encoder(features, lengths)
-            _refuse_no_numbers(batch, encodings, lengths)
+            refuse_no_numbers(batch, encodings, lengths)
             seen = self.decoder(encodings, lengths)
             kept = [slice(p.chunk.keep_from, p.chunk.keep_to) for p in batch]
             if batch[0].job.frames is not None:
@@ -310,7 +309,7 @@ class Transcriber:
             start = piece.chunk.first_frame + piece.chunk.keep_from
             join_spans(piece.job.spans, [s._replace(start=s.start + start, end=s.end + start) for s in row])
 
-    def _result(self, job: _Job) -> Transcript | UserError:
+    def _result(self, job: Job) -> Transcript | UserError:
         if job.error is not None:
             return job.error
         assert job.recording is not None
@@ -324,75 +323,3 @@ class Transcriber:
 
     def _words_of(self, spans: list[TokenSpan], duration_s: float) -> list[Word]:
         return words_of(spans, self.task.tokenizer, self.frame_samples / self.sample_rate_hz, duration_s)
-
-
-@dataclass
-class _Job:
-    """A recording, or the error that kept it shut, and what is known of it so far."""
-
-    recording: Recording | None
-    error: UserError | None = None
-    samples: int = 0
-    measures: Measures | None = None
-    """Of the whole recording, if it comes in several pieces and the features depend on the whole."""
-    spans: list[TokenSpan] = field(default_factory=list)
-    frames: RecordingSearch | Frames | None = None
-    """Where log-probabilities go; with None the best path is taken."""
-
-    def take(self, log_probs: Tensor, last: bool) -> None:
-        """Take the next frames' log-probabilities."""
-        assert self.frames is not None
-        self.frames.add(log_probs)
-        if last:
-            self.frames.finish()
-
-    @property
-    def duration_s(self) -> float:
-        return 0.0 if self.recording is None else self.recording.duration_s
-
-
-def _refuse_no_numbers(batch: list[_Piece], encodings: Tensor, lengths: Tensor) -> None:
-    """Give recordings an error where a model that has diverged, or overflows, would find an empty text in them."""
-    broken = encodings.isnan().any(dim=-1) & length_mask(lengths, encodings.shape[1])
-    for piece, is_broken in zip(batch, broken.any(dim=1).tolist(), strict=True):
-        if is_broken and piece.job.recording is not None:
-            piece.job.error = UserError(f"{piece.job.recording.name}: the model hears values in it that are no numbers")
-
-
-class _Piece(NamedTuple):
-    job: _Job
-    chunk: Chunk
-    new_samples: int
-    """Samples that no earlier piece of the recording held."""
-
-
-def _groups(jobs: Iterable[_Job], seconds: float) -> Iterator[list[_Job]]:
-    group: list[_Job] = []
-    held_s = 0.0
-    for job in jobs:
-        group.append(job)
-        held_s += job.duration_s
-        if held_s >= seconds or len(group) == RECORDINGS_AHEAD:
-            yield group
-            group, held_s = [], 0.0
-    if group:
-        yield group
-
-
-def _batches(pieces: Iterable[_Piece], most_samples: int) -> Iterator[list[_Piece]]:
-    """Fill batches with pieces as they come, up to ``most_samples`` with padding, and at least one.
-
-    Pieces with measures and pieces without, which are normalised by themselves, do not mix.
-    """
-    batch: list[_Piece] = []
-    longest = 0
-    for piece in pieces:
-        longer = max(longest, len(piece.chunk.audio))
-        mixes = bool(batch) and (batch[0].job.measures is None) != (piece.job.measures is None)
-        if batch and (mixes or longer * (len(batch) + 1) > most_samples):
-            yield batch
-            batch, longer = [], len(piece.chunk.audio)
-        batch.append(piece)
-        longest = longer
-    if batch:
-        yield batch
