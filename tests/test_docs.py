@@ -1,63 +1,50 @@
 """Every command and code block of README and docs: the command is there, takes these options, names these configs.
 
-What is long (training, preparing a corpus) is parsed and resolved as the command itself would, up to where it would
-start. What takes moments runs here; the tutorials run from end to end in `tests/test_tutorials.py`, and the quickstarts
-untouched in `tests/system` and each package's tests.
+Each is parsed and resolved as the command itself would, up to where it would start. With little training they run in
+`tests/test_tutorials.py` and `tests/test_published_commands.py`, which lists the few that other tests stand for; the
+quickstarts run untouched in `tests/system` and each package's tests.
 """
 
 import ast
 import contextlib
 import itertools
 import re
-import shlex
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 import tomllib
 import yaml
 
+from pages import PAGES, REPOSITORY, blocks_of, commands_on, label, plain, words_of
 from s2s_core.cli.configs import find_config, find_sweep, packaged_configs
 from s2s_core.cli.main import SHARED_COMMANDS, main
 from s2s_core.cli.tasks import installed_tasks
 from s2s_core.errors import UserError
 from s2s_core.trust import is_trusted, take_allowed
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-PAGES = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md")]
-PAGES += sorted([*REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("packages/*/README.md")])
-FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 KEYED = ("fit", "validate", "test", "predict")
 OWN_OPTIONS = {"predict": ["--output"], "test": ["--lm", "--alpha", "--beta", "--search"]}
 """What a verb takes beside the config's keys."""
-PROGRAMS = {"s2s-asr": "asr", "s2s-tts": "tts", "s2s-nmt": "nmt", "s2s-lm": "lm", "s2s-sentiment": "sentiment"}
-PROGRAMS |= {"s2s-commands": "commands", "s2s-images": "images"}
+STARTS = re.compile(r"(\w+=\S+ )*(lightning run|s2s-\w+|make|pip|python|torchrun|srun) ?")
 
 
-def label(path):
-    return path.relative_to(REPOSITORY).as_posix()
-
-
-def blocks(language):
+def blocks(*languages):
     found = []
     for page in PAGES:
-        for number, match in enumerate(FENCE.finditer(page.read_text(encoding="utf-8")), 1):
-            if match[2] in language:
-                found.append(pytest.param(match[3], id=f"{label(page)}:{number}"))
+        for number, (language, block) in enumerate(blocks_of(page), 1):
+            if language in languages:
+                found.append(pytest.param(block, id=f"{label(page)}:{number}"))
     return found
 
 
 def commands():
-    """Each command line of the pages' plain blocks, once."""
+    """Each command of the pages' plain blocks that starts a program of ours, once."""
     found = {}
     for page in PAGES:
-        for match in FENCE.finditer(page.read_text(encoding="utf-8")):
-            if match[2] in ("", "sh", "bash", "console"):
-                for line in match[3].replace("\\\n", " ").splitlines():
-                    for command in re.split(r" && | \| ", line.strip().removeprefix("$ ")):
-                        if re.match(r"(\w+=\S+ )*(lightning run|s2s-\w+|make|pip|python|torchrun) ?", command):
-                            found.setdefault(command, label(page))
+        for command in commands_on(page):
+            if STARTS.match(command):
+                found.setdefault(command, label(page))
     return [pytest.param(command, id=f"{page}: {command[:60]}") for command, page in found.items()]
 
 
@@ -66,14 +53,6 @@ def parser_of(task, trains):
     from s2s_core.cli.runs import key_parser
 
     return key_parser(installed_tasks()[task], trains=trains)
-
-
-def words_of(command):
-    words = shlex.split(command, comments=True)
-    while words and "=" in words[0]:
-        words = words[1:]
-    redirected = next((place for place, word in enumerate(words) if word in ("<", ">", ">>")), len(words))
-    return words[:redirected]
 
 
 def help_of(capsys, *arguments):
@@ -91,10 +70,10 @@ def test_a_command_would_start(command, capsys, tmp_path):
         check_make(words[1:])
     elif words[0] == "pip":
         check_pip(words[1:])
-    elif words[0] in PROGRAMS or words[:2] == ["lightning", "run"]:
-        task, *rest = [PROGRAMS[words[0]], *words[1:]] if words[0] in PROGRAMS else words[2:] or ["TASK"]
+    elif plain(command)[:2] == ["lightning", "run"]:
+        task, *rest = plain(command)[2:] or ["TASK"]
         check_lightning(task, rest, capsys)
-    elif "lightning" in words:  # behind torchrun
+    elif "lightning" in words:  # behind torchrun or srun
         place = words.index("lightning")
         check_lightning(words[place + 2], words[place + 3 :], capsys)
     else:
@@ -174,7 +153,7 @@ def check_keys(task, verb, arguments):
     parser_of(task.name, verb == "fit").parse_args([*base, *kept])
 
 
-@pytest.mark.parametrize("text", blocks({"python"}))
+@pytest.mark.parametrize("text", blocks("python"))
 def test_python_imports_what_is_there(text):
     tree = ast.parse(text)
     for node in ast.walk(tree):
@@ -184,7 +163,7 @@ def test_python_imports_what_is_there(text):
                 assert hasattr(module, alias.name), f"{node.module} has no {alias.name}"
 
 
-@pytest.mark.parametrize("text", blocks({"yaml"}))
+@pytest.mark.parametrize("text", blocks("yaml"))
 def test_yaml_names_classes_that_are_there(text):
     def check(value):
         if isinstance(value, dict):

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 from lhotse import CutSet
 
+import stand_ins
 from s2s_asr.cli.prepare import main
 from s2s_core.data.speech import CutTable
 from s2s_core.errors import UserError
@@ -304,8 +305,7 @@ def test_quick_believes_headers(tmp_path):
 
 def test_librispeech_layout(tmp_path):
     chapter = tmp_path / "LibriSpeech/dev-clean/84/121123"
-    for i in range(4):
-        write_audio(chapter / f"84-121123-000{i}.flac")
+    stand_ins.librispeech(tmp_path / "LibriSpeech", ["dev-clean"], utterances=4)
     (chapter / "84-121123.trans.txt").write_bytes(
         b"84-121123-0000 GO ON\n84-121123-0001 DON'T\n84-121123-0002 \xff\n84-121123-0009 GONE\n"
     )

@@ -1,9 +1,8 @@
 import json
-import wave
 
-import numpy as np
 import pytest
 
+import stand_ins
 from s2s_commands.prepare.sounds import prepare_sounds
 from s2s_commands.prepare.speech_commands import COMMAND_WORDS, LISTS, read_speech_commands, which_set
 from s2s_core.data.speech import CutTable
@@ -11,48 +10,13 @@ from s2s_core.errors import UserError
 from s2s_core.testing import shared_data
 
 
-def write_wav(path, seconds=0.1, rate=16000):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(len(str(path))).integers(-9000, 9000, int(seconds * rate)).astype("<i2")
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(noise.tobytes())
-
-
 @pytest.fixture
 def layout(tmp_path):
     """The official layout of V2, in small: lists, noise, 35 words by 8 speakers."""
-    extra = ["backward", "bed", "bird", "cat", "dog", "eight", "five", "follow", "forward", "four", "happy", "house"]
-    extra += [
-        "learn",
-        "marvin",
-        "nine",
-        "one",
-        "seven",
-        "sheila",
-        "six",
-        "three",
-        "tree",
-        "two",
-        "visual",
-        "wow",
-        "zero",
-    ]
-    words = [*COMMAND_WORDS, *extra]
+    words = [*stand_ins.COMMANDS, *stand_ins.OTHER_WORDS.split(), *stand_ins.NEW_WORDS.split()]
     assert len(words) == 35
-    root = tmp_path / "speech_commands_v0.02"
-    for word in words:
-        for speaker in range(8):
-            write_wav(root / word / f"{speaker:08x}_nohash_0.wav")
-    for split, speakers in (("validation_list.txt", [6]), ("testing_list.txt", [7])):
-        names = [f"{word}/{speaker:08x}_nohash_0.wav" for word in words for speaker in speakers]
-        (root / split).write_text("\n".join([*names, "bed/ffffffff_nohash_0.wav", "bed/ffffffff_nohash_1.wav"]) + "\n")
-    for name in ("white_noise", "pink_noise"):
-        write_wav(root / "_background_noise_" / f"{name}.wav", 15.0)
-    (root / "_background_noise_" / "README.md").write_text("noise")
-    return root
+    stand_ins.speech_commands(tmp_path / "speech_commands_v0.02", words)
+    return tmp_path / "speech_commands_v0.02"
 
 
 def test_the_hash_decides_as_the_official_lists():
