@@ -20,7 +20,7 @@ from s2s_core.cli.main import main
 from s2s_core.cli.tasks import installed_tasks
 
 LIGHTNING = str(Path(sys.executable).with_name("lightning"))
-PROCESSES = re.compile(r"torchrun|srun|strategy=ddp|deepspeed")
+PROCESSES = re.compile(r"torchrun|srun|strategy=ddp|deepspeed|--logger wandb|sweep")
 """What is a process of its own, or starts some that are told by its command line what to run."""
 WIDTH = 16
 TIMEOUT_S = 900
@@ -44,12 +44,14 @@ SMALLER = {
     "--config transformer-base": ["--data.batch_size=4"],
     "--config resnet50": ["--data.batch_size=2", "--data.num_workers=0"],
     "--config tacotron2": ["--data.batch_size=2"],
+    "--config wavenet": ["--data.batch_size=1", "--data.segment_samples=2048", "--data.num_workers=0"],
     "accumulate_grad_batches": ["--trainer.limit_train_batches=6", "--data.batch_size=1"],
     "devices 8": ["--trainer.devices=1"],
     "devices=8": ["--trainer.devices=2"],
     "librispeech --config overlays": ["--trainer.devices=2"],
     "num_nodes=4": ["--trainer.devices=1", "--trainer.num_nodes=2"],
     "srun ": ["--trainer.num_nodes=1"],
+    "overlays/compile": ["--trainer.callbacks.init_args.backend=aot_eager"],
 }
 """By a part of the command: what it is given beside, so that a step takes a moment and no device is missing."""
 SLURM = {"NTASKS": 1, "NTASKS_PER_NODE": 1, "NNODES": 1, "JOB_ID": 1, "PROCID": 0, "LOCALID": 0, "NODEID": 0}
@@ -62,11 +64,13 @@ def shortened(command):
     words = plain(command)
     verb = (words[words.index("lightning") :] + [""] * 3)[3]
     more = []
-    if verb == "fit":
+    if verb == "fit" or (verb == "sweep" and "--resume" not in words):
         epochs = 2 if "--ckpt_path" in words else 1
         more = [f"--trainer.{key}={value}" for key, value in {**STEPS, "max_epochs": epochs}.items()]
     for part, options in SMALLER.items():
         more += options if verb == "fit" and part in " ".join(words) else []
+    if verb == "sweep":
+        more += [] if "--resume" in words else ["--count=2"]
     if verb == "bench":
         more += ["--batch=1", "--seconds=1", "--steps=1", "--warmup=1"]
     return [*words, *more]
@@ -96,8 +100,8 @@ def make_room(words):
             shutil.rmtree(output, ignore_errors=True)
 
 
-def run_page_command(command):
-    """Run what stands on a page as a reader would."""
+def run_page_command(command, server=None):
+    """Run what stands on a page as a reader would; a server of the tests' own answers for Weights & Biases."""
     started = words_of(command)[0]
     if started == "tensorboard":
         look(["-m", "tensorboard.main", *words_of(command)[1:]])
@@ -107,7 +111,7 @@ def run_page_command(command):
         words = shortened(command)
         make_room(words)
         if PROCESSES.search(command):
-            run_as_processes(words)
+            run_as_processes(words, server)
         else:
             run_here(started if started in PROGRAMS else None, words)
 
@@ -128,7 +132,7 @@ def run_here(program, words):
     assert status in (0, None), words
 
 
-def run_as_processes(words):
+def run_as_processes(words, server):
     """Two processes where the page has more; of several machines, two of one process each, which are here."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     place = words.index("lightning")
@@ -143,6 +147,8 @@ def run_as_processes(words):
     elif launcher == ["srun"]:
         environment |= {f"SLURM_{name}": str(value) for name, value in SLURM.items()}
         launcher = []
+    if "ENTITY/PROJECT/ID" in rest:
+        rest[rest.index("ENTITY/PROJECT/ID")] = f"team/s2s-lm/{next(iter(server.sweeps))}"
     command = [sys.executable, *launcher, LIGHTNING, *rest]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     started = [subprocess.Popen(command, env=environment, **pipes) for _ in range(machines)]

@@ -131,6 +131,11 @@ def texts():
         write_lines(f"texts/{split}.tsv", [f"{line}\t{line}" for line in lines])
 
 
+def sweeps():
+    stories()
+    Path("sweep.yaml").write_text(next(block for language, block in page_blocks("experiments") if language == "yaml"))
+
+
 def old_config():
     manifests("data")
     Path("old_config.py").write_text(OLD_CONFIG.replace("DATA", "data"))
@@ -179,13 +184,20 @@ def own_encoder():
     Path("mine.yaml").write_text(yaml.safe_dump(recipe))
 
 
+def voices():
+    stand_ins.ljspeech("LJSpeech-1.1")
+    an4()
+    stand_ins.spoken(Path("voice"))
+    run("tts", "prepare", "csv", "--input=voice", "--output=data/ljspeech")
+
+
 READERS = {
     "README.md": speech,
     "docs/asr.md": recognition,
     "docs/checkpoints.md": translation,
     "docs/commands.md": sounds,
     "docs/data.md": texts,
-    "docs/experiments.md": nothing,
+    "docs/experiments.md": sweeps,
     "docs/from-openseq2seq.md": old_config,
     "docs/images.md": pictures,
     "docs/lm.md": language,
@@ -195,6 +207,7 @@ READERS = {
     "docs/security.md": own_encoder,
     "docs/serving.md": nothing,
     "docs/tts.md": lambda: stand_ins.ljspeech("LJSpeech-1.1"),
+    "docs/vocoders.md": voices,
     "packages/asr/README.md": lambda: stand_ins.spoken(Path("DIR")),
     "packages/commands/README.md": google,
     "packages/core/README.md": nothing,

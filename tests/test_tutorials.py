@@ -2,7 +2,7 @@
 
 Only training is cut short. Afterwards the other pages' Python blocks are run there too, and those of their commands
 that use a trained model, each with a checkpoint of its task, recordings or texts under the names that it has for them.
-What remains, `tests/test_published_commands.py` runs.
+Servers are started and asked in the same way. What remains, `tests/test_published_commands.py` runs.
 """
 
 import ast
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from page_servers import ask_server, questions_to, servers_of
 from pages import OTHERS, REPOSITORY, TUTORIALS, blocks_of, label, using_commands
 from s2s_core.cli.main import main
 from stand_ins import FILES, RATE_HZ, noise
@@ -75,6 +76,11 @@ def test_a_tutorial_runs_from_its_first_command_to_its_last(task, tmp_path, monk
         run_elsewhere(task, name, block)
     for name, words in using_commands(task):
         run_command_elsewhere(task, name, words, monkeypatch)
+    questions = questions_to(task) if shutil.which("curl") else []
+    for number, words in enumerate(servers_of(task)):
+        serve_elsewhere(task, words, [] if number else questions)
+    if len(questions) < len(questions_to(task)):
+        pytest.skip("curl is not installed: all was run but the pages' questions to servers")
 
 
 def task_of(block):
@@ -163,6 +169,15 @@ def run_command_elsewhere(task, name, words, monkeypatch):
         execute(words)
     except Exception as error:
         raise AssertionError(f"a command of {name}: {shlex.join(words)}: {error}") from error
+
+
+def serve_elsewhere(task, words, questions):
+    for word in [*words[4:], *(word.partition("@")[2] for question in questions for word in question)]:
+        provide(task, word)
+    for question, (status, body) in zip(questions, ask_server(words, questions), strict=True):
+        untrained_speech = task == "tts" and status == 422 and b"came to no end" in body
+        assert status == 200 or untrained_speech, (question, body)
+        assert body
 
 
 def test_every_python_block_is_run_by_some_tutorial():

@@ -269,3 +269,12 @@ def test_cuda_equals_cpu(rnn_type, monkeypatch):
     state = tuple(part.detach().cuda().requires_grad_() for part in state)
     got = value_and_gradients(lambda x: ours(x, LENGTHS.cuda(), state), ours, x.cuda(), state)
     assert_all_close([t.cpu() for t in got], wanted, 1e-3)
+
+
+def test_compiled_for_all_lengths_it_computes_what_it_did():
+    torch.manual_seed(0)
+    plain = Recurrent("lstm", 4, 3, bidirectional=True)
+    compiled = torch.compile(plain, backend="aot_eager", dynamic=True)
+    for batch, time in ((2, 5), (3, 9), (4, 6)):
+        x, lengths = torch.randn(batch, time, 4), torch.randint(1, time + 1, (batch,))
+        torch.testing.assert_close(compiled(x, lengths)[0], plain(x, lengths)[0])

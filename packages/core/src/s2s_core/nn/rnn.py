@@ -73,6 +73,7 @@ class Recurrent(nn.RNNBase):
         self.rnn_type: RnnType = rnn_type
         self.out_features = hidden_size * (2 if bidirectional else 1)
 
+    @torch.compiler.disable()  # packing fails for symbolic sizes, and there is nothing to gain: it is one fused loop
     def forward(self, inputs: Tensor, lengths: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Run over ``(batch, time, in_features)``.
 
@@ -109,6 +110,7 @@ class Recurrent(nn.RNNBase):
         zeros = like.new_zeros(self.num_layers * directions, batch, self.hidden_size)
         return (zeros,) * STATES[self.rnn_type]
 
+    @torch.compiler.disable()  # it would be compiled anew for every list of sizes
     def packed(self, data: Tensor, batch_sizes: list[int], state: State) -> tuple[Tensor, State]:
         """Run over frames ``(frames, in_features)`` in the order of `StepOrder`, the state's rows sorted alike."""
         if data.device.type == "cpu":

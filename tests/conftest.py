@@ -1,5 +1,6 @@
 """A server on loopback that speaks the few GraphQL calls of Weights & Biases that sweeps and their runs need."""
 
+import itertools
 import json
 import re
 import threading
@@ -12,7 +13,7 @@ ENTITY, PROJECT = "team", "project"
 
 
 class Server(ThreadingHTTPServer):
-    """Gives out the grid of whatever sweep was registered, one run at a time, and remembers all it was told."""
+    """Gives out the grid of whatever sweep was registered, a range's ends, and remembers all it was told."""
 
     daemon_threads = True
 
@@ -38,10 +39,8 @@ class Server(ThreadingHTTPServer):
     def register(self, config):
         name = f"sweep{len(self.sweeps) + 1}"
         self.sweeps[name] = config
-        keys = list(config["parameters"])
-        values = [config["parameters"][key]["values"] for key in keys]
-        assert len(keys) == 1, "the tests' server knows grids of one parameter"
-        self.waiting = [{keys[0]: value} for value in values[0]]
+        ranges = {key: one.get("values") or [one["min"], one["max"]] for key, one in config["parameters"].items()}
+        self.waiting = [dict(zip(ranges, drawn, strict=True)) for drawn in itertools.product(*ranges.values())]
         return name
 
     def next_command(self, running):
