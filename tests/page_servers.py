@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,14 @@ from pages import OTHERS, commands_on, is_form, plain, words_of
 
 ADDRESS = "http://127.0.0.1:8000"
 TASKS = {"transcribe": "asr", "synthesize": "tts", "translate": "nmt", "generate": "lm", "score": "lm"}
+
+
+def curl_can_ask():
+    """Whether `curl` is there, and not older than 7.82, which first had ``--json``."""
+    if shutil.which("curl") is None:
+        return False
+    done = subprocess.run(["curl", "--help", "http"], capture_output=True, text=True, check=False)
+    return "--json" in done.stdout
 
 
 def task_of_question(words):
