@@ -22,7 +22,8 @@ import time
 from importlib import metadata
 from pathlib import Path
 
-from timing import print_table, processor
+from machine import cpu_name
+from timing import print_table
 
 REPOSITORY = Path(__file__).parents[1]
 TORCH = ("torch==2.11.0", "torchaudio==2.11.0")
@@ -178,7 +179,7 @@ def main() -> None:
         if rows:
             print(json.dumps(rows[-1]), flush=True)
         if not args.install_only:
-            about = {"device": processor(), "repeats": args.repeats, "rows": rows}
+            about = {"device": cpu_name(), "repeats": args.repeats, "rows": rows}
             args.output.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     timed = [f"{what}_{key}" for what in ("import", "help") for key in ("first_s", "s", "cpu_s")]
     print_table(rows, ["system", "distributions", "mb", "mb_without_torch", *timed])
