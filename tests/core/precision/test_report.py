@@ -94,13 +94,14 @@ def test_it_does_nothing_in_float32(tmp_path, caplog):
 
 @pytest.mark.slow
 def test_weights_and_biases_gets_the_figures_and_the_table(tmp_path, monkeypatch):
-    pytest.importorskip("wandb", reason="wandb is not installed: pip install 's2s-core[wandb]'")
+    wandb = pytest.importorskip("wandb", reason="wandb is not installed: pip install 's2s-core[wandb]'")
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
     logger = WandbLogger(save_dir=tmp_path, offline=True)
     fit(MasterWeightsPrecision("fp16", StaticScale(16.0)), tmp_path, PrecisionReport(), logger)
     summary = dict(logger.experiment.summary)
     logger.experiment.finish()
+    wandb.teardown()  # its helper process, which every process started from here would be told to use
     assert summary["precision/loss_scale"] == 16.0
     assert summary["underflow/first"] == pytest.approx(0.4)
     [table] = tmp_path.glob("wandb/offline-run-*/files/media/table/precision/layers_*.table.json")

@@ -11,7 +11,15 @@ from s2s_core.tracking.weights_and_biases import WandbRun, in_sweep, sweep_folde
 @pytest.fixture
 def quiet(monkeypatch, tmp_path):
     pytest.importorskip("wandb", reason="wandb is not installed: pip install 's2s-core[wandb]'")
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
+    for name in (
+        "WANDB_SERVICE",
+        "WANDB_API_KEY",
+        "WANDB_MODE",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "HTTP_PROXY",
+        "http_proxy",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "absent"))
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
