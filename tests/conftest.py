@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import yaml
 
+import stand_ins
+
 ENTITY, PROJECT = "team", "project"
 
 
@@ -229,16 +231,9 @@ def server(monkeypatch):
 @pytest.fixture(scope="session")
 def stories(tmp_path_factory):
     """The words that make the quickstart of language models train on a few stories, in a sweep's command."""
-    import random
-
-    from s2s_core.cli.main import main
-
-    made_up = pytest.importorskip("s2s_lm.made_up", reason="s2s-lm is not installed")
+    pytest.importorskip("s2s_lm.made_up", reason="s2s-lm is not installed")
     folder = tmp_path_factory.mktemp("stories")
-    draw = random.Random(1)
-    for split, count in {"train": 400, "validation": 20, "test": 20}.items():
-        (folder / f"{split}.txt").write_text("".join(f"{made_up.story(draw)}\n" for _ in range(count)))
-    assert main(["run", "lm", "prepare", "text", f"--input={folder}", f"--output={folder / 'data'}"]) == 0
+    stand_ins.stories(folder, folder / "data")
     files = [f"--data.{split}={folder / 'data' / split}.arrow" for split in ("train", "validation", "test")]
     vocabulary = f"--model.init_args.tokenizer.init_args.vocab_file={folder / 'data' / 'vocab.txt'}"
     return ["--config", "quickstart", "--trainer.accelerator=cpu", vocabulary, *files]

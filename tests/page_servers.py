@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from page_commands import LIGHTNING
 from pages import OTHERS, commands_on, is_form, plain, words_of
 
 ADDRESS = "http://127.0.0.1:8000"
@@ -50,7 +51,7 @@ def ask_server(words, questions):
     Returns:
         What each question was answered: the status, and the JSON or a file's first bytes.
     """
-    command = [sys.executable, str(Path(sys.executable).with_name("lightning")), *words[1:]]
+    command = [sys.executable, LIGHTNING, *words[1:]]
     process = subprocess.Popen(
         [*command, "--port=0", "--device=cpu"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -31,16 +31,25 @@ def blocks_of(page):
     return [(match[2], match[3]) for match in FENCE.finditer(page.read_text(encoding="utf-8"))]
 
 
+def settings_on(page):
+    """The first YAML block of a page."""
+    return next(block for language, block in blocks_of(page) if language == "yaml")
+
+
+def commands_in(block):
+    """The commands of a block, in order; continued lines are one."""
+    found = []
+    for line in block.replace("\\\n", " ").splitlines():
+        parts = re.split(r" && | \| ", line.strip().removeprefix("$ "))
+        found += [part for part in parts if part and not part.startswith(("#", *FEEDS))]
+    return found
+
+
 @cache
 def commands_on(page):
-    """The commands of a page's plain blocks, in order; continued lines are one."""
-    found = []
-    for language, block in blocks_of(page):
-        if language in ("", "sh", "bash", "console"):
-            for line in block.replace("\\\n", " ").splitlines():
-                parts = re.split(r" && | \| ", line.strip().removeprefix("$ "))
-                found += [part for part in parts if part and not part.startswith(("#", *FEEDS))]
-    return tuple(found)
+    """The commands of a page's plain blocks, in order."""
+    plain_blocks = [block for language, block in blocks_of(page) if language in ("", "sh", "bash", "console")]
+    return tuple(command for block in plain_blocks for command in commands_in(block))
 
 
 def words_of(command):

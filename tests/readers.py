@@ -1,15 +1,13 @@
 """What a reader of each page has before its first command: recordings, texts, corpora as they unpack, prepared data."""
 
 import gzip
-import random
 import shutil
 from pathlib import Path
 
-import numpy as np
 import yaml
 
 import stand_ins
-from pages import REPOSITORY, blocks_of
+from pages import REPOSITORY, settings_on
 from s2s_core.cli.configs import find_config
 from s2s_core.cli.tasks import installed_tasks
 from stand_ins import run, write_lines
@@ -73,13 +71,13 @@ def an4():
 
 
 def stories():
-    """The data of the quickstart of language models, in small."""
-    from s2s_lm.made_up import story
+    stand_ins.stories("stories", "runs/lm-quickstart/data")
 
-    draw = random.Random(1)
-    for split, count in {"train": 400, "validation": 20, "test": 20}.items():
-        write_lines(f"stories/{split}.txt", [story(draw) for _ in range(count)])
-    run("lm", "prepare", "text", "--input=stories", "--output=runs/lm-quickstart/data")
+
+def train(task, output):
+    """Train the quickstart a little."""
+    short = ["--trainer.accelerator=cpu", "--trainer.limit_train_batches=2", "--trainer.max_epochs=1"]
+    run(task, "fit", "--config", "quickstart", f"--output={output}", *short)
 
 
 def recognition():
@@ -88,11 +86,9 @@ def recognition():
     for name in ("real", "synthetic", "validation"):
         shutil.copy("speech/train.jsonl.gz", f"{name}.jsonl.gz")
     stand_ins.librispeech("LibriSpeech")
-    settings = next(block for language, block in page_blocks("asr") if language == "yaml")
-    Path("faster.yaml").write_text(settings)
+    Path("faster.yaml").write_text(settings_on(REPOSITORY / "docs" / "asr.md"))
     stories()
-    short = ["--trainer.accelerator=cpu", "--trainer.limit_train_batches=2", "--trainer.max_epochs=1"]
-    run("lm", "fit", "--config", "quickstart", "--output=language-model", *short)
+    train("lm", "language-model")
     for name in ("lm.ckpt", "transformer-xl.ckpt"):
         shutil.copy("language-model/checkpoints/best.ckpt", name)
     write_lines("sentences.txt", ["it rained", "it rained on me"] * 20)
@@ -101,14 +97,9 @@ def recognition():
     Path("6-gram.arpa.gz").write_bytes(gzip.compress(Path("6-gram.arpa").read_bytes()))
 
 
-def page_blocks(name):
-    return blocks_of(REPOSITORY / "docs" / f"{name}.md")
-
-
 def translation():
     stand_ins.nmt_files()
-    short = ["--trainer.accelerator=cpu", "--trainer.limit_train_batches=2", "--trainer.max_epochs=1"]
-    run("nmt", "fit", "--config", "quickstart", "--output=runs/mine", *short)
+    train("nmt", "runs/mine")
 
 
 def sounds():
@@ -126,14 +117,13 @@ def google():
 
 
 def texts():
-    lines = stand_ins.lines_of(0, 24000)
     for split in ("train", "validation"):
-        write_lines(f"texts/{split}.tsv", [f"{line}\t{line}" for line in lines])
+        stand_ins.pairs(f"texts/{split}.tsv")
 
 
 def sweeps():
     stories()
-    Path("sweep.yaml").write_text(next(block for language, block in page_blocks("experiments") if language == "yaml"))
+    Path("sweep.yaml").write_text(settings_on(REPOSITORY / "docs" / "experiments.md"))
 
 
 def old_config():
@@ -142,14 +132,8 @@ def old_config():
 
 
 def pictures():
-    from PIL import Image
-
-    draw = np.random.default_rng(0)
-    for split in ("train", "val", "test"):
-        for name in range(7):
-            folder = Path("pictures") / split / f"class{name}"
-            folder.mkdir(parents=True)
-            Image.fromarray(draw.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(folder / "0.png")
+    labels = [f"class{number}" for number in range(7)]
+    stand_ins.pictures("pictures", ("train", "val", "test"), labels, (40, 40, 3), 1)
 
 
 def language():
@@ -164,8 +148,7 @@ def language():
 def parallel():
     stand_ins.parallel(["train"])
     Path("train.de.gz").write_bytes(gzip.compress(Path("train.de").read_bytes()))
-    lines = stand_ins.lines_of(0, 24000)
-    write_lines("pairs.tsv", [f"{line}\t{line}" for line in lines])
+    stand_ins.pairs("pairs.tsv")
     stand_ins.parallel(["train.clean", "newstest2013", "newstest2014"], "wmt")
     stand_ins.parallel(["train", "val", "test_2016_flickr"], "multi30k", ".gz")
 

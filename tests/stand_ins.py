@@ -1,6 +1,7 @@
 """Small files in the layouts and under the names that the pages have for a reader's and for published corpora."""
 
 import gzip
+import random
 from pathlib import Path
 
 import numpy as np
@@ -95,16 +96,20 @@ def commands_files():
     run("commands", "prepare", "folders", f"--input={home}/audio", f"--output={home}", "--overwrite")
 
 
-def images_files():
+def pictures(folder, splits, labels, shape, each):
     from PIL import Image
 
     draw = np.random.default_rng(0)
-    for split in ("train", "validation", "test"):
-        for name in ("cup", "plate"):
-            folder = Path("shop") / split / name
-            folder.mkdir(parents=True)
-            for number in range(3):
-                Image.fromarray(draw.integers(0, 255, (8, 8), dtype=np.uint8)).save(folder / f"{number}.png")
+    for split in splits:
+        for name in labels:
+            home = Path(folder) / split / name
+            home.mkdir(parents=True)
+            for number in range(each):
+                Image.fromarray(draw.integers(0, 255, shape, dtype=np.uint8)).save(home / f"{number}.png")
+
+
+def images_files():
+    pictures("shop", ("train", "validation", "test"), ("cup", "plate"), (8, 8), 3)
 
 
 def tts_files():
@@ -212,6 +217,21 @@ def sst2(folder):
     for name in ("train", "dev", "test"):
         rows = lines if name == "train" else lines[:20]
         write_lines(Path(folder) / f"{name}.tsv", [f"{line}\t{number % 2}" for number, line in enumerate(rows)])
+
+
+def stories(folder, output):
+    """The data of the quickstart of language models, in small."""
+    from s2s_lm.made_up import story
+
+    draw = random.Random(1)
+    for split, count in {"train": 400, "validation": 20, "test": 20}.items():
+        write_lines(Path(folder) / f"{split}.txt", [story(draw) for _ in range(count)])
+    run("lm", "prepare", "text", f"--input={folder}", f"--output={output}")
+
+
+def pairs(path):
+    """Enough for 32,768 subwords, in one file."""
+    write_lines(path, [f"{line}\t{line}" for line in lines_of(0, 24000)])
 
 
 def parallel(names, folder=".", ending=""):

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from page_servers import ask_server, curl_can_ask, questions_to, servers_of
-from pages import OTHERS, REPOSITORY, TUTORIALS, blocks_of, label, using_commands
+from pages import OTHERS, REPOSITORY, TUTORIALS, blocks_of, commands_in, label, plain, settings_on, using_commands
 from s2s_core.cli.main import main
 from stand_ins import FILES, RATE_HZ, noise
 
@@ -28,11 +28,6 @@ NEEDED = ("safetensors", "onnx", "onnxscript", "sklearn", "espeakng_loader")
 BEST = {"asr": "mine", "nmt": "mine", "lm": "novels", "sentiment": "tickets", "commands": "words", "images": "shop"}
 BEST |= {"tts": "voice"}
 """The run of each tutorial whose best checkpoint the other pages' blocks are given."""
-
-
-def commands_of(block):
-    lines = block.replace("\\\n", " ").splitlines()
-    return [shlex.split(line, comments=True) for line in lines if line.strip()]
 
 
 def shortened(words):
@@ -64,8 +59,8 @@ def test_a_tutorial_runs_from_its_first_command_to_its_last(task, tmp_path, monk
     (page,) = (page for page in TUTORIALS if page.stem == task)
     for language, block in blocks_of(page):
         if language == "":
-            for words in commands_of(block):
-                execute(words)
+            for command in commands_in(block):
+                execute(plain(command))
         elif language == "python":
             exec(compile(block, f"{task}.md", "exec"), {})
         else:
@@ -150,8 +145,7 @@ def provide(task, word):
     elif suffix in {".arpa", ".lm"}:
         shutil.copy("novels.arpa" if task == "lm" else "trigram.arpa", path)
     elif word == "sweep.yaml":
-        blocks = blocks_of(REPOSITORY / "docs" / "experiments.md")
-        path.write_text(next(block for language, block in blocks if language == "yaml"))
+        path.write_text(settings_on(REPOSITORY / "docs" / "experiments.md"))
     elif word.endswith("/"):
         noise(path / "one.wav")
 
