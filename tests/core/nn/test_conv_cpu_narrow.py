@@ -4,12 +4,20 @@ import torch
 from s2s_core.nn.conv_cpu import DepthwiseConv
 
 
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.mark.timeout(60)  # without the detour through float32 they take minutes
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("channels", [5, 16, 17])
-def test_narrow_half_precision_kernels_of_many_taps_end_and_agree_with_float32(channels, dtype):
+@pytest.mark.parametrize("channels", [5, 16, 17, 32, 33])
+def test_narrow_half_precision_kernels_of_many_taps_end_and_agree_with_float32(channels, dtype, two_threads):
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 100, channels, generator=generator)
+    x = torch.randn(3, 100, channels, generator=generator)
     weight = torch.randn(channels, 29, generator=generator)
     with torch.autocast("cpu", dtype=dtype):
         rough = DepthwiseConv.apply(x.to(dtype), weight.to(dtype))

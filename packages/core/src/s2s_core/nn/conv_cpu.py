@@ -19,8 +19,11 @@ from s2s_core.nn.linear import product
 
 CHUNK = 512
 """Frames over which one call sums a depthwise weight gradient; longer ones fall out of the cache."""
-NARROW = 16
-"""Up to so many channels oneDNN's half-precision depthwise kernels take minutes where they have 17 taps or more."""
+NARROW = 32
+"""Up to so many channels oneDNN's half-precision depthwise kernels take minutes where they have 17 taps or more.
+
+16 channels do whenever, 32 where several threads share an odd number of rows.
+"""
 
 
 def image(x: Tensor) -> Tensor:
