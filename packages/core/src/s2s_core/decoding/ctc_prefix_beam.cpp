@@ -14,8 +14,9 @@
 #include <cstdint>
 #include <limits>
 #include <numeric>
-#include <thread>
 #include <vector>
+
+#include "team.h"
 
 // The three structs are mirrored by s2s_core.decoding.native_prefix_beam.
 struct Words {
@@ -347,12 +348,8 @@ private:
 
 extern "C" void s2s_ctc_prefix_beam(const Batch *batch, const Words *words, Found *found, int64_t threads) {
     std::atomic<int64_t> next{0};
-    const auto work = [&] {
+    on_team(std::min(threads, batch->utterances), [&](int64_t) {
         Search search(*batch, words);
         for (int64_t i = next++; i < batch->utterances; i = next++) search.run(i, *found);
-    };
-    std::vector<std::thread> others;
-    for (int64_t i = 1; i < std::min(threads, batch->utterances); ++i) others.emplace_back(work);
-    work();
-    for (std::thread &thread : others) thread.join();
+    });
 }

@@ -9,8 +9,9 @@
 #include <atomic>
 #include <cmath>
 #include <cstdint>
-#include <thread>
 #include <vector>
+
+#include "team.h"
 
 #if defined(__AVX512BF16__)
 #include <immintrin.h>
@@ -63,14 +64,10 @@ inline void store(uint16_t *to, Vec value) {
 template <typename Work> void for_chunks(const ImageNorm &a, Work work) {
     const int64_t chunks = (a.rows + kChunk - 1) / kChunk;
     std::atomic<int64_t> next{0};
-    auto run = [&] {
+    on_team(std::min(a.threads, chunks), [&](int64_t) {
         for (int64_t chunk; (chunk = next.fetch_add(1)) < chunks;)
             work(chunk, chunk * kChunk, std::min(a.rows, (chunk + 1) * kChunk));
-    };
-    std::vector<std::thread> others;
-    for (int64_t i = 1; i < std::min(a.threads, chunks); ++i) others.emplace_back(run);
-    run();
-    for (std::thread &other : others) other.join();
+    });
 }
 
 // Sums of `Vecs` vectors of channels from `c` on over some rows, kept in registers.

@@ -129,14 +129,20 @@ def load_library(source: Path = SOURCE) -> ctypes.CDLL | None:
     if os.environ.get("S2S_NATIVE") == "0":
         return None
     try:
-        return ctypes.CDLL(str(_compiled(source)))
+        return ctypes.CDLL(str(compiled(source)))
     except (OSError, subprocess.SubprocessError) as error:
         reason = str(error).strip().splitlines()[0]
         _log.warning("%s runs in torch operations, slower: it cannot be compiled (%s)", source.name, reason)
         return None
 
 
-def _compiled(source: Path) -> Path:
+def compiled(source: Path) -> Path:
+    """The library made of a file, which may include the headers here; in the cache, compiled where it is not there yet.
+
+    Raises:
+        OSError: where there is no compiler.
+        subprocess.SubprocessError: where it fails.
+    """
     compiler = os.environ.get("CXX", "c++")
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=COMPILE_SECONDS).stdout
     # a home directory may be shared by machines, and -march=native means another thing on each

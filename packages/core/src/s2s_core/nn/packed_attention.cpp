@@ -10,9 +10,9 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <thread>
 #include <vector>
 
+#include "team.h"
 #include "vectors.h"
 
 // Mirrored by s2s_core.nn.packed_attention. Strides are of rows, in numbers; heads lie side by side.
@@ -286,9 +286,6 @@ template <typename T> void work(const Attention &a, std::atomic<int64_t> &next) 
 extern "C" void s2s_packed_attention(const Attention *attention) {
     const Attention &a = *attention;
     std::atomic<int64_t> next{0};
-    auto run = [&] { a.bfloat16 ? work<uint16_t>(a, next) : work<float>(a, next); };
-    std::vector<std::thread> others;
-    for (int64_t i = 1; i < std::min(a.threads, a.sentences * a.heads); ++i) others.emplace_back(run);
-    run();
-    for (std::thread &other : others) other.join();
+    on_team(std::min(a.threads, a.sentences * a.heads),
+            [&](int64_t) { a.bfloat16 ? work<uint16_t>(a, next) : work<float>(a, next); });
 }

@@ -11,11 +11,11 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <thread>
 #include <type_traits>
 #include <vector>
 
 #include "barrier.h"
+#include "team.h"
 #include "tiles.h"
 #include "vectors.h"
 
@@ -421,12 +421,7 @@ template <int Gates> void run(const Direction *directions, int64_t count, bool b
         for (int64_t i = 0; i < count; ++i) work(i, 0);
         return;
     }
-    std::vector<std::thread> others;
-    for (int64_t i = 0; i < count; ++i)
-        for (int member = 0; member < members; ++member)
-            if (i || member) others.emplace_back(work, i, member);
-    work(0, 0);
-    for (auto &thread : others) thread.join();
+    on_team(count * members, [&](int64_t i) { work(i / members, static_cast<int>(i % members)); });
 }
 
 }  // namespace

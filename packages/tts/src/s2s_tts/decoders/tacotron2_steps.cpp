@@ -10,10 +10,10 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
-#include <thread>
 #include <vector>
 
 #include "barrier.h"
+#include "team.h"
 #include "vectors.h"
 
 namespace {
@@ -295,11 +295,7 @@ template <typename Stored> void start(Loop &a) {
                         a.hidden * sizeof(float));
     }
     Barrier barrier(static_cast<int>(a.threads));
-    std::vector<std::thread> others;
-    for (int64_t member = 1; member < a.threads; ++member)
-        others.emplace_back([&, member] { run<Stored>(a, room, member, barrier); });
-    run<Stored>(a, room, 0, barrier);
-    for (std::thread &other : others) other.join();
+    on_team(a.threads, [&](int64_t member) { run<Stored>(a, room, member, barrier); });
 }
 
 }  // namespace

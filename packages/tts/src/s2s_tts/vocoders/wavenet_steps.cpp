@@ -9,9 +9,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <thread>
 #include <vector>
 
+#include "team.h"
 #include "vectors.h"
 
 namespace {
@@ -273,11 +273,7 @@ template <typename Kind> class Rows {
 
 template <typename Kind> void spread(const Network &n, const Job &job) {
     const int64_t threads = std::max<int64_t>(1, std::min(job.threads, job.rows));
-    std::vector<std::thread> helpers;
-    for (int64_t i = 1; i < threads; ++i)
-        helpers.emplace_back([&, i] { Rows<Kind>(n, job, job.rows * i / threads, job.rows * (i + 1) / threads).run(); });
-    Rows<Kind>(n, job, 0, job.rows / threads).run();
-    for (auto &helper : helpers) helper.join();
+    on_team(threads, [&](int64_t i) { Rows<Kind>(n, job, job.rows * i / threads, job.rows * (i + 1) / threads).run(); });
 }
 
 }  // namespace
