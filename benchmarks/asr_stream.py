@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from s2s_asr.metrics import ErrorRate
 from s2s_asr.streaming import StreamingTranscriber, StreamOptions, stream_blocks
 from s2s_asr.transcribe import Transcriber
 from s2s_core.data.speech import CutTable
+from s2s_core.errors import UserError
 
 WAYS = {
     "exact": StreamOptions(mode="exact"),
@@ -53,6 +55,11 @@ def measure(transcriber: Transcriber, audio: list[torch.Tensor], texts: list[str
         {"audio": which, "way": "offline", "wer": rate(offline, texts), "rtf": (time.perf_counter() - began) / seconds}
     ]
     for way, options in WAYS.items():
+        try:
+            StreamingTranscriber(transcriber, options)
+        except UserError as error:  # the model needs the whole recording
+            print(f"{way}: {error}", file=sys.stderr)
+            continue
         began = time.perf_counter()
         found = []
         for samples in audio:
