@@ -42,6 +42,8 @@ def test_run_lists_the_tasks_and_what_is_missing(capsys):
         (("run", "asr", "predict", "--ckpt_path", "a.ckpt", "--output", "absent/p.jsonl"), "no folder 'absent'"),
         (("run", "asr", "test"), "--ckpt_path: expected the checkpoint"),
         (("run", "asr", "test", "--ckpt_path", "absent.ckpt"), "checkpoint 'absent.ckpt': no such file"),
+        (("run", "asr", "fit", "--config", "quickstart", "--trainer.precision=bf16-true"), "overlays/bf16-master"),
+        (("run", "asr", "fit", "--config", "quickstart", "--trainer.precision=16-true"), "overlays/fp16-mixed"),
     ],
 )
 def test_a_users_mistake_is_one_line_and_status_2(capsys, arguments, message):

@@ -11,6 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins.precision import HalfPrecision
 
 from s2s_core import trust
 from s2s_core.checkpoint import AtomicCheckpointIO
@@ -154,4 +155,20 @@ class TaskCLI(LightningCLI):
                     kwargs["logger"].append(wandb_logger(self.config_init["wandb"], self.task.name, folder))
         elif config.get("logger") is None:
             kwargs["logger"] = False
-        return super().instantiate_trainer(**kwargs)
+        return with_float32_weights(super().instantiate_trainer(**kwargs))
+
+
+def with_float32_weights(trainer: Trainer) -> Trainer:
+    """The trainer, if it keeps the weights in float32 somewhere.
+
+    Raises:
+        UserError: if half-precision weights are all there is, as ``precision: bf16-true`` asks for.
+    """
+    plugin = trainer.precision_plugin
+    if isinstance(plugin, HalfPrecision):
+        half = "bf16" if plugin.precision == "bf16-true" else "fp16"
+        raise UserError(
+            f"trainer.precision {plugin.precision}: such weights lose small updates; --config overlays/{half}-master "
+            f"computes in {half} and keeps the weights in float32, --config overlays/{half}-mixed uses autocast"
+        )
+    return trainer
