@@ -20,11 +20,12 @@
 // Mirrored by s2s_core.nn.image_norm.
 struct ImageNorm {
     int64_t rows, channels, bfloat16, relu, threads;
-    double eps;
+    double eps, momentum;
     const void *x, *residual;  // residual may be null
     void *y;  // read in the backward pass only where grad_residual is given
     const float *weight, *bias;
     float *mean, *variance;  // of the batch, biased; the forward pass writes them
+    float *running_mean, *running_variance;  // moved towards them by `momentum` in the forward pass
     const void *grad_y;  // null in the forward pass, as are those that follow
     void *grad_x, *grad_residual;  // grad_residual is null without a shortcut or without ReLU
     float *grad_weight, *grad_bias;
@@ -140,6 +141,11 @@ template <typename T> void forward(const ImageNorm &a) {
         const double mean = total[c] / a.rows, variance = std::max(0.0, squares[c] / a.rows - mean * mean);
         a.mean[c] = static_cast<float>(origin[c] + mean);
         a.variance[c] = total[c] == total[c] ? static_cast<float>(variance) : static_cast<float>(total[c]);
+    }
+    const float share = static_cast<float>(a.momentum), unbiased = static_cast<float>(a.rows) / (a.rows - 1);
+    for (int64_t c = 0; c < n; ++c) {
+        a.running_mean[c] += share * (a.mean[c] - a.running_mean[c]);
+        a.running_variance[c] += share * (a.variance[c] * unbiased - a.running_variance[c]);
     }
     if (a.relu)
         a.residual ? outputs<T, true, true>(a) : outputs<T, true, false>(a);

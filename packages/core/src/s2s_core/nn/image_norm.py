@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ LANES = 16
 """Channels must be multiples of this for the compiled kernel."""
 
 _POINTERS = (
-    *("x", "residual", "y", "weight", "bias", "mean", "variance"),
+    *("x", "residual", "y", "weight", "bias", "mean", "variance", "running_mean", "running_variance"),
     *("grad_y", "grad_x", "grad_residual", "grad_weight", "grad_bias"),
 )
 
@@ -27,7 +28,7 @@ class _Arguments(ctypes.Structure):
 
     _fields_ = [
         *((name, ctypes.c_int64) for name in ("rows", "channels", "bfloat16", "relu", "threads")),
-        ("eps", ctypes.c_double),
+        *((name, ctypes.c_double) for name in ("eps", "momentum")),
         *((name, ctypes.c_void_p) for name in _POINTERS),
     ]
 
@@ -50,7 +51,7 @@ class ImageNorm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:  # type: ignore[override]
         """Normalise ``(batch, channels, height, width)``; ``residual`` has the same shape."""
-        if self.training and not torch.compiler.is_compiling() and _suits(x, residual, self.weight):
+        if self.training and not torch.compiler.is_compiling() and _suits(x, residual, self.weight, self.running_mean):
             return self._on_host(x, residual)
         y = super().forward(x)
         if residual is not None:
@@ -62,17 +63,26 @@ class ImageNorm(nn.BatchNorm2d):
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         assert self.momentum is not None
-        y, mean, variance = _ImageNorm.apply(x, residual, self.weight, self.bias, self.eps, self.relu)  # type: ignore[misc]
-        with torch.no_grad():
-            count = x.numel() // x.shape[1]
-            self.num_batches_tracked.add_(1)
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * (count / max(1, count - 1)), self.momentum)
+        self.num_batches_tracked.add_(1)
+        averages = _Averages(self.running_mean, self.running_var, self.momentum)
+        y = _ImageNorm.apply(x, residual, self.weight, self.bias, averages, self.eps, self.relu)
+        assert isinstance(y, Tensor)
         return y
 
 
-def _suits(x: Tensor, residual: Tensor | None, weight: Tensor) -> bool:
-    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.bfloat16) or weight.dtype != torch.float32:
+@dataclass(frozen=True)
+class _Averages:
+    """What the forward pass moves towards the statistics of its batch, by `momentum`."""
+
+    mean: Tensor
+    variance: Tensor
+    momentum: float
+
+
+def _suits(x: Tensor, residual: Tensor | None, weight: Tensor, average: Tensor | None) -> bool:
+    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.bfloat16):
+        return False
+    if average is None or not weight.dtype == average.dtype == torch.float32:
         return False
     pixels = x.numel() // x.shape[1]
     dense = x.is_contiguous(memory_format=torch.channels_last) and x.shape[1] % LANES == 0 and pixels > 1
@@ -83,16 +93,24 @@ def _suits(x: Tensor, residual: Tensor | None, weight: Tensor) -> bool:
 class _ImageNorm(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, residual: Tensor | None, weight: Tensor, bias: Tensor, eps: float, relu: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        ctx: Any,
+        x: Tensor,
+        residual: Tensor | None,
+        weight: Tensor,
+        bias: Tensor,
+        averages: _Averages,
+        eps: float,
+        relu: bool,
+    ) -> Tensor:
         shortcut = None if residual is None else residual.contiguous(memory_format=torch.channels_last)
         y, mean, variance = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
-        _run(x, eps, relu, residual=shortcut, y=y, weight=weight, bias=bias, mean=mean, variance=variance)
+        tensors = {"residual": shortcut, "y": y, "weight": weight, "bias": bias, "mean": mean, "variance": variance}
+        tensors |= {"running_mean": averages.mean, "running_variance": averages.variance}
+        _run(x, eps, relu, averages.momentum, **tensors)
         looked_at = y if relu and residual is not None else None
         ctx.save_for_backward(x, looked_at, weight, bias, mean, variance)
         ctx.rest = eps, relu, residual is not None
-        ctx.mark_non_differentiable(mean, variance)
-        return y, mean, variance
+        return y
 
     @staticmethod
     @once_differentiable
@@ -108,10 +126,10 @@ class _ImageNorm(torch.autograd.Function):
         tensors = {"y": y, "weight": weight, "bias": bias, "mean": mean, "variance": variance}
         tensors |= {"grad_y": grad_y, "grad_x": grad_x, "grad_weight": grad_weight, "grad_bias": grad_bias}
         _run(x, eps, relu, grad_residual=grad_residual if relu else None, **tensors)
-        return grad_x, grad_residual, grad_weight, grad_bias, None, None
+        return grad_x, grad_residual, grad_weight, grad_bias, None, None, None
 
 
-def _run(x: Tensor, eps: float, relu: bool, **tensors: Tensor | None) -> None:
+def _run(x: Tensor, eps: float, relu: bool, momentum: float = 0.0, **tensors: Tensor | None) -> None:
     library = load_library(SOURCE)
     assert library is not None, "only reached where there is one"
     channels = x.shape[1]
@@ -122,6 +140,7 @@ def _run(x: Tensor, eps: float, relu: bool, **tensors: Tensor | None) -> None:
         relu=int(relu),
         threads=torch.get_num_threads(),
         eps=eps,
+        momentum=momentum,
         x=x.data_ptr(),
         **{name: tensor.data_ptr() for name, tensor in tensors.items() if tensor is not None},
     )
