@@ -41,7 +41,7 @@ class _Direction(ctypes.Structure):
 
 
 class NativeCells:
-    """A layer's steps on threads of their own: each direction has half of torch's, and no lock is held meanwhile.
+    """A layer's steps on torch's threads, of which each direction has half; no lock is held meanwhile.
 
     For float32. A direction whose weight is bfloat16 multiplies float32 states by bfloat16 weights, or where the
     processor has tiles (AMX) states and gradients that are rounded to bfloat16, as torch's own layers do.
