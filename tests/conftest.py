@@ -1,4 +1,7 @@
-"""A server on loopback that speaks the few GraphQL calls of Weights & Biases that sweeps and their runs need."""
+"""What tests of several packages share, most of it a server on loopback.
+
+The server speaks the few GraphQL calls of Weights & Biases that sweeps and their runs need.
+"""
 
 import itertools
 import json
@@ -7,6 +10,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import torch
 import yaml
 
 import stand_ins
@@ -226,6 +230,14 @@ def server(monkeypatch):
     yield server
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def set_threads():
+    """`torch.set_num_threads` for the time of a test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

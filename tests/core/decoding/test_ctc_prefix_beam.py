@@ -133,17 +133,14 @@ def test_an_utterance_does_not_depend_on_its_batch_or_padding(search, scorer):
         assert alone[0] == together[row]
 
 
-def test_the_number_of_threads_changes_nothing(scorer):
+def test_the_number_of_threads_changes_nothing(scorer, set_threads):
     if not native_prefix_beam.available():
         pytest.skip("this machine has no C++ compiler")
     log_probs, lengths = random_log_probs(4, 9, 30), torch.randint(1, 31, (9,), generator=torch.Generator())
-    threads, found = torch.get_num_threads(), []
-    try:
-        for count in (1, 4):
-            torch.set_num_threads(count)
-            found.append(CtcPrefixBeam(beam_width=8)(log_probs, lengths, fusion_of(scorer)))
-    finally:
-        torch.set_num_threads(threads)
+    found = []
+    for count in (1, 4):
+        set_threads(count)
+        found.append(CtcPrefixBeam(beam_width=8)(log_probs, lengths, fusion_of(scorer)))
     assert found[0] == found[1]
 
 

@@ -4,18 +4,11 @@ import torch
 from s2s_core.nn.conv_cpu import DepthwiseConv
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.timeout(60)  # without the detour through float32 they take minutes
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("channels", [5, 16, 17, 32, 33])
-def test_narrow_half_precision_kernels_of_many_taps_end_and_agree_with_float32(channels, dtype, two_threads):
+def test_narrow_half_precision_kernels_of_many_taps_end_and_agree_with_float32(channels, dtype, set_threads):
+    set_threads(2)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(3, 100, channels, generator=generator)
     weight = torch.randn(channels, 29, generator=generator)

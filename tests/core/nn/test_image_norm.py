@@ -78,17 +78,13 @@ def test_bfloat16_images_are_float32_inside(added):
     torch.testing.assert_close(norm.running_mean.double(), expected[-2], rtol=1e-5, atol=1e-5)
 
 
-def test_threads_change_nothing():
+def test_threads_change_nothing(set_threads):
     if load_library(SOURCE) is None:
         pytest.skip("no C++ compiler")
-    before = torch.get_num_threads()
     found = []
-    try:
-        for threads in (1, 3):
-            torch.set_num_threads(threads)
-            found.append(results(*made((4, 48, 20, 20), torch.float32, True, True)))
-    finally:
-        torch.set_num_threads(before)
+    for threads in (1, 3):
+        set_threads(threads)
+        found.append(results(*made((4, 48, 20, 20), torch.float32, True, True)))
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 

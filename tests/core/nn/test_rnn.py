@@ -177,19 +177,16 @@ def _steps_with_rounding(rnn_type, gates, weight, bias, state, batch_sizes):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_compiled_result_does_not_depend_on_threads(threads):
+def test_compiled_result_does_not_depend_on_threads(threads, set_threads):
     if native.native_cells("gru") is None:
         pytest.skip("no C++ compiler here")
     torch.manual_seed(0)
     ours = Recurrent("lstm", 6, 100, bidirectional=True)
-    x, before = torch.randn(5, 8, 6), torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        wanted = value_and_gradients(lambda x: ours(x, LENGTHS), ours, x, ())
-        torch.set_num_threads(threads)
-        got = value_and_gradients(lambda x: ours(x, LENGTHS), ours, x, ())
-    finally:
-        torch.set_num_threads(before)
+    x = torch.randn(5, 8, 6)
+    set_threads(1)
+    wanted = value_and_gradients(lambda x: ours(x, LENGTHS), ours, x, ())
+    set_threads(threads)
+    got = value_and_gradients(lambda x: ours(x, LENGTHS), ours, x, ())
     assert_all_close(got, wanted, 1e-6)
 
 

@@ -61,23 +61,19 @@ def test_values_and_gradients_in_float64(forward):
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("forward", [False, True])
-def test_the_compiled_forward_pass_is_the_torch_one(forward, threads, monkeypatch):
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        attention, tensors, options = setting(forward, LANES, torch.float32)
-        if native_steps(tensors[0], *LANES) is None:
-            pytest.skip("no C++ compiler: the kernel cannot be built")
-        found = attention_recurrence(*tensors, attention, options)
-        compiled = gradients(found, tensors, attention)
-        monkeypatch.setattr("s2s_tts.decoders.attention_recurrence.native_steps", lambda *_: None)
-        expected = attention_recurrence(*tensors, attention, options)
-        for a, b in zip(found, expected, strict=True):
-            torch.testing.assert_close(a, b, atol=2e-6, rtol=1e-5)
-        for a, b in zip(compiled, gradients(expected, tensors, attention), strict=True):
-            torch.testing.assert_close(a, b, atol=2e-5, rtol=1e-4)
-    finally:
-        torch.set_num_threads(before)
+def test_the_compiled_forward_pass_is_the_torch_one(forward, threads, set_threads, monkeypatch):
+    set_threads(threads)
+    attention, tensors, options = setting(forward, LANES, torch.float32)
+    if native_steps(tensors[0], *LANES) is None:
+        pytest.skip("no C++ compiler: the kernel cannot be built")
+    found = attention_recurrence(*tensors, attention, options)
+    compiled = gradients(found, tensors, attention)
+    monkeypatch.setattr("s2s_tts.decoders.attention_recurrence.native_steps", lambda *_: None)
+    expected = attention_recurrence(*tensors, attention, options)
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, atol=2e-6, rtol=1e-5)
+    for a, b in zip(compiled, gradients(expected, tensors, attention), strict=True):
+        torch.testing.assert_close(a, b, atol=2e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("sizes", [SMALL, LANES])

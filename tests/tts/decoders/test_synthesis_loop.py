@@ -34,19 +34,15 @@ def _needs_a_compiler():
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(("factor", "forward", "threshold"), [(1, False, 0.5), (2, True, 0.5), (3, False, 2.0)])
-def test_the_kernel_says_what_torch_says(factor, forward, threshold, threads, monkeypatch):
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        decoder = decoder_of(factor, forward, threshold)
-        arguments = (memory_of(), torch.tensor([1, 2, 3, 4, 5]), torch.tensor([60, 70, 41, 90, 7]))
-        with torch.no_grad():
-            assert synthesis_loop.can_run(decoder, arguments[0])
-            found = decoder.generate(*arguments)
-            monkeypatch.setattr("s2s_tts.decoders.tacotron2.can_run", lambda *_: False)
-            expected = decoder.generate(*arguments)
-    finally:
-        torch.set_num_threads(before)
+def test_the_kernel_says_what_torch_says(factor, forward, threshold, threads, set_threads, monkeypatch):
+    set_threads(threads)
+    decoder = decoder_of(factor, forward, threshold)
+    arguments = (memory_of(), torch.tensor([1, 2, 3, 4, 5]), torch.tensor([60, 70, 41, 90, 7]))
+    with torch.no_grad():
+        assert synthesis_loop.can_run(decoder, arguments[0])
+        found = decoder.generate(*arguments)
+        monkeypatch.setattr("s2s_tts.decoders.tacotron2.can_run", lambda *_: False)
+        expected = decoder.generate(*arguments)
     assert found.spectrogram.lengths.tolist() == expected.spectrogram.lengths.tolist()
     assert found.finished.tolist() == expected.finished.tolist()
     if threshold < 1:

@@ -150,17 +150,13 @@ def test_compiled_samples_are_those_of_the_whole_network(shape, batch, weights):
     assert levels.unique().numel() > 5
 
 
-def test_compiled_samples_do_not_depend_on_threads_or_batch():
+def test_compiled_samples_do_not_depend_on_threads_or_batch(set_threads):
     net = network(SHAPES[3], dtype=torch.float32)
     uniforms = uniforms_of(6, 100)
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        alone = torch.cat([native_steps(net, 1).run(None, 0, 1, row[None]) for row in uniforms])
-        torch.set_num_threads(2)
-        assert torch.equal(native_steps(net, 6).run(None, 0, 1, uniforms), alone)
-    finally:
-        torch.set_num_threads(before)
+    set_threads(1)
+    alone = torch.cat([native_steps(net, 1).run(None, 0, 1, row[None]) for row in uniforms])
+    set_threads(2)
+    assert torch.equal(native_steps(net, 6).run(None, 0, 1, uniforms), alone)
 
 
 @pytest.mark.parametrize("make", [CachedSteps, native_steps])

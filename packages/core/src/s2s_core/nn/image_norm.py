@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,38 +50,22 @@ class ImageNorm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:  # type: ignore[override]
         """Normalise ``(batch, channels, height, width)``; ``residual`` has the same shape."""
-        if self.training and not torch.compiler.is_compiling() and _suits(x, residual, self.weight, self.running_mean):
-            return self._on_host(x, residual)
+        if self.training and not torch.compiler.is_compiling() and _suits(self, x, residual):
+            assert self.num_batches_tracked is not None
+            self.num_batches_tracked.add_(1)
+            y = _ImageNorm.apply(x, residual, self.weight, self.bias, self)
+            assert isinstance(y, Tensor)
+            return y
         y = super().forward(x)
         if residual is not None:
             y = y + residual
         return torch.relu(y) if self.relu else y
 
-    def _on_host(self, x: Tensor, residual: Tensor | None) -> Tensor:
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        assert self.num_batches_tracked is not None
-        assert self.momentum is not None
-        self.num_batches_tracked.add_(1)
-        averages = _Averages(self.running_mean, self.running_var, self.momentum)
-        y = _ImageNorm.apply(x, residual, self.weight, self.bias, averages, self.eps, self.relu)
-        assert isinstance(y, Tensor)
-        return y
 
-
-@dataclass(frozen=True)
-class _Averages:
-    """What the forward pass moves towards the statistics of its batch, by `momentum`."""
-
-    mean: Tensor
-    variance: Tensor
-    momentum: float
-
-
-def _suits(x: Tensor, residual: Tensor | None, weight: Tensor, average: Tensor | None) -> bool:
+def _suits(norm: ImageNorm, x: Tensor, residual: Tensor | None) -> bool:
     if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.bfloat16):
         return False
-    if average is None or not weight.dtype == average.dtype == torch.float32:
+    if norm.running_mean is None or not norm.weight.dtype == norm.running_mean.dtype == torch.float32:
         return False
     pixels = x.numel() // x.shape[1]
     dense = x.is_contiguous(memory_format=torch.channels_last) and x.shape[1] % LANES == 0 and pixels > 1
@@ -92,24 +75,15 @@ def _suits(x: Tensor, residual: Tensor | None, weight: Tensor, average: Tensor |
 
 class _ImageNorm(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        residual: Tensor | None,
-        weight: Tensor,
-        bias: Tensor,
-        averages: _Averages,
-        eps: float,
-        relu: bool,
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, residual: Tensor | None, weight: Tensor, bias: Tensor, norm: ImageNorm) -> Tensor:
         shortcut = None if residual is None else residual.contiguous(memory_format=torch.channels_last)
         y, mean, variance = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
         tensors = {"residual": shortcut, "y": y, "weight": weight, "bias": bias, "mean": mean, "variance": variance}
-        tensors |= {"running_mean": averages.mean, "running_variance": averages.variance}
-        _run(x, eps, relu, averages.momentum, **tensors)
-        looked_at = y if relu and residual is not None else None
+        tensors |= {"running_mean": norm.running_mean, "running_variance": norm.running_var}
+        _run(norm, x, tensors)
+        looked_at = y if norm.relu and residual is not None else None
         ctx.save_for_backward(x, looked_at, weight, bias, mean, variance)
-        ctx.rest = eps, relu, residual is not None
+        ctx.norm, ctx.added = norm, residual is not None
         return y
 
     @staticmethod
@@ -118,18 +92,18 @@ class _ImageNorm(torch.autograd.Function):
         ctx: Any, *grads: Tensor
     ) -> tuple[Tensor | None, ...]:
         x, y, weight, bias, mean, variance = ctx.saved_tensors
-        eps, relu, added = ctx.rest
+        relu = ctx.norm.relu
         grad_y = grads[0].to(x.dtype).contiguous(memory_format=torch.channels_last)
         grad_x, grad_weight, grad_bias = torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
         # without ReLU the shortcut's gradient is the one that came
-        grad_residual = (torch.empty_like(x) if relu else grad_y) if added else None
+        grad_residual = (torch.empty_like(x) if relu else grad_y) if ctx.added else None
         tensors = {"y": y, "weight": weight, "bias": bias, "mean": mean, "variance": variance}
         tensors |= {"grad_y": grad_y, "grad_x": grad_x, "grad_weight": grad_weight, "grad_bias": grad_bias}
-        _run(x, eps, relu, grad_residual=grad_residual if relu else None, **tensors)
-        return grad_x, grad_residual, grad_weight, grad_bias, None, None, None
+        _run(ctx.norm, x, tensors | {"grad_residual": grad_residual if relu else None})
+        return grad_x, grad_residual, grad_weight, grad_bias, None
 
 
-def _run(x: Tensor, eps: float, relu: bool, momentum: float = 0.0, **tensors: Tensor | None) -> None:
+def _run(norm: ImageNorm, x: Tensor, tensors: dict[str, Tensor | None]) -> None:
     library = load_library(SOURCE)
     assert library is not None, "only reached where there is one"
     channels = x.shape[1]
@@ -137,10 +111,10 @@ def _run(x: Tensor, eps: float, relu: bool, momentum: float = 0.0, **tensors: Te
         rows=x.numel() // channels,
         channels=channels,
         bfloat16=int(x.dtype == torch.bfloat16),
-        relu=int(relu),
+        relu=int(norm.relu),
         threads=torch.get_num_threads(),
-        eps=eps,
-        momentum=momentum,
+        eps=norm.eps,
+        momentum=norm.momentum,
         x=x.data_ptr(),
         **{name: tensor.data_ptr() for name, tensor in tensors.items() if tensor is not None},
     )
