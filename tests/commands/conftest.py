@@ -1,4 +1,4 @@
-"""A toy corpus of sounds: three classes of tones, and a classifier that learns them in seconds."""
+"""A toy corpus of sounds, three classes of tones, a classifier that learns them in seconds, and one of pictures."""
 
 import functools
 import math
@@ -10,6 +10,10 @@ import torch
 
 from s2s_commands.decoders.linear import LinearHead
 from s2s_commands.encoders.matchbox import MatchboxEncoder
+from s2s_commands.encoders.resnet import ResNetEncoder
+from s2s_commands.image_task import ImageClassification
+from s2s_commands.image_view import ImageView
+from s2s_commands.interfaces import SoundBatch
 from s2s_commands.losses.cross_entropy import CrossEntropy
 from s2s_commands.prepare.sounds import prepare_sounds
 from s2s_commands.sound_task import SoundClassifier
@@ -58,6 +62,36 @@ def classifier_of():
             **arguments,
         )
         task.classes = list(TONES)[:num_classes]
+        return task
+
+    return build
+
+
+@pytest.fixture
+def noise_batch():
+    """Six clips of noise, each shorter than the one before, of three classes in turn."""
+    count, samples = 6, 4000
+    generator = torch.Generator().manual_seed(4)
+    lengths = torch.linspace(samples, samples // 2, count).long()
+    audio = 0.1 * torch.randn(count, samples, generator=generator)
+    audio = audio.masked_fill(torch.arange(samples) >= lengths[:, None], 0.0)
+    return SoundBatch(audio, lengths, torch.arange(count) % 3, [str(i) for i in range(count)])
+
+
+@pytest.fixture
+def picture_task():
+    """Builds an untrained classifier of small pictures as cat, dog and eel; arguments go to `ImageView`."""
+
+    def build(**view):
+        torch.manual_seed(0)
+        task = ImageClassification(
+            ResNetEncoder(depth=18, small_images=True, width=4, blocks=[1]),
+            LinearHead(4, 3),
+            CrossEntropy(),
+            functools.partial(torch.optim.SGD, lr=0.1),
+            view=ImageView(8, 8, **view),
+        )
+        task.classes = ["cat", "dog", "eel"]
         return task
 
     return build

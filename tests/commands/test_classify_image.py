@@ -4,26 +4,12 @@ import torch
 from PIL import Image
 
 from s2s_commands.classify_image import ImageClassifier
-from s2s_commands.decoders.linear import LinearHead
-from s2s_commands.encoders.resnet import ResNetEncoder
-from s2s_commands.image_task import ImageClassification
-from s2s_commands.image_view import ImageView
-from s2s_commands.losses.cross_entropy import CrossEntropy
 from s2s_core.errors import UserError
 
 
 @pytest.fixture
-def classifier():
-    torch.manual_seed(0)
-    task = ImageClassification(
-        ResNetEncoder(depth=18, small_images=True, width=4, blocks=[1]),
-        LinearHead(4, 3),
-        CrossEntropy(),
-        torch.optim.SGD,  # type: ignore[arg-type]
-        view=ImageView(8, 8, crops=2),
-    )
-    task.classes = ["cat", "dog", "eel"]
-    return ImageClassifier(task)
+def classifier(picture_task):
+    return ImageClassifier(picture_task(crops=2))
 
 
 def test_files_pictures_and_arrays_give_the_same(classifier, tmp_path):

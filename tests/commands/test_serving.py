@@ -4,17 +4,11 @@ import json
 import numpy as np
 import pytest
 import soundfile
-import torch
 from PIL import Image
 
 from s2s_commands.classify_image import ImageClassifier
 from s2s_commands.classify_sound import CommandClassifier
 from s2s_commands.cli.classify import main
-from s2s_commands.decoders.linear import LinearHead
-from s2s_commands.encoders.resnet import ResNetEncoder
-from s2s_commands.image_task import ImageClassification
-from s2s_commands.image_view import ImageView
-from s2s_commands.losses.cross_entropy import CrossEntropy
 from s2s_commands.serving import ClassifyImageEndpoint, ClassifySoundEndpoint
 from s2s_core.errors import UserError
 from s2s_core.serving.endpoint import TooLong, Upload
@@ -41,17 +35,8 @@ def test_sounds_are_named_as_the_verb_names_them_in_any_company(checkpoint, tone
 
 
 @pytest.fixture
-def images():
-    torch.manual_seed(0)
-    task = ImageClassification(
-        ResNetEncoder(depth=18, small_images=True, width=4, blocks=[1]),
-        LinearHead(4, 3),
-        CrossEntropy(),
-        torch.optim.SGD,  # type: ignore[arg-type]
-        view=ImageView(8, 8),
-    )
-    task.classes = ["cat", "dog", "eel"]
-    return ClassifyImageEndpoint(ImageClassifier(task), most_megapixels=0.01)
+def images(picture_task):
+    return ClassifyImageEndpoint(ImageClassifier(picture_task()), most_megapixels=0.01)
 
 
 def picture(form="PNG", size=(9, 12), mode="RGB"):
