@@ -18,10 +18,10 @@ from pathlib import Path
 
 import torch
 
-from s2s_asr.metrics import ErrorRate
 from s2s_asr.streaming import StreamingTranscriber, StreamOptions, stream_blocks
 from s2s_asr.transcribe import Transcriber
 from s2s_core.data.speech import CutTable
+from s2s_core.error_rate import ErrorRate
 from s2s_core.errors import UserError
 
 WAYS = {

@@ -24,10 +24,10 @@ import torch
 from machine import cpu_name
 from timing import LocalSystem, System, interleave, print_table, summary
 
-from s2s_asr.metrics import ErrorRate
 from s2s_asr.search.searcher import Searcher
 from s2s_asr.search.settings import SearchSettings
 from s2s_core.decoding.arpa_text import unigram_words
+from s2s_core.error_rate import ErrorRate
 from s2s_core.text.tokenizers import CharTokenizer
 
 HERE = Path(__file__).parent

@@ -24,7 +24,7 @@ from s2s_core.errors import UserError
 from s2s_core.trust import is_trusted, take_allowed
 
 KEYED = ("fit", "validate", "test", "predict")
-OWN_OPTIONS = {"predict": ["--output"], "test": ["--lm", "--alpha", "--beta", "--search"]}
+OWN_OPTIONS = {"predict": ["--output"], "test": ["--lm", "--alpha", "--beta", "--search", "--recogniser"]}
 """What a verb takes beside the config's keys."""
 STARTS = re.compile(r"(\w+=\S+ )*(lightning run|s2s-\w+|make|pip|python|torchrun|srun) ?")
 

@@ -122,7 +122,7 @@ def test_buffered_windows_that_hold_all_that_is_seen_are_exact(left_s, right_s):
 
 
 def test_buffered_windows_over_a_bidirectional_model_come_near():
-    from s2s_asr.metrics import edit_distance
+    from s2s_core.error_rate import edit_distance
 
     model, audio = transcriber("bidirectional"), babble(6.0)
     expected = offline(model, audio).text

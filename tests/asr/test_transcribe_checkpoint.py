@@ -18,11 +18,11 @@ from s2s_asr.cli.transcribe import main
 from s2s_asr.decoders.ctc import CtcDecoder
 from s2s_asr.encoders.tdnn import TdnnBlock, TdnnEncoder
 from s2s_asr.losses.ctc import CtcLoss
-from s2s_asr.metrics import edit_distance
 from s2s_asr.task import SpeechToText
 from s2s_asr.transcribe import Transcriber
 from s2s_core.audio.features import LogMel, Spectrum
 from s2s_core.checkpoint import SECTION, section_of
+from s2s_core.error_rate import edit_distance
 from s2s_core.errors import UserError
 from s2s_core.testing import shared_data
 from s2s_core.text.tokenizers import CharTokenizer

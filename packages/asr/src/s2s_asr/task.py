@@ -11,9 +11,9 @@ from torchmetrics import MeanMetric
 
 from s2s_asr.interfaces import Decoder, Encoder, FrameDecoder, Loss, SpeechBatch
 from s2s_asr.losses.consistency import Consistency
-from s2s_asr.metrics import ErrorRate
 from s2s_core.audio.augment import Augment
 from s2s_core.audio.features import Features
+from s2s_core.error_rate import ErrorRate
 from s2s_core.errors import UserError
 from s2s_core.losses.reduction import LossSum
 from s2s_core.optim.larc import Larc
@@ -25,6 +25,7 @@ from s2s_core.tracking.samples import can_show, show_audio, show_picture, show_t
 
 if TYPE_CHECKING:
     from s2s_asr.search.searcher import Searcher
+    from s2s_core.recognition import SpeechRecogniser
 
 SAMPLES_SHOWN = 3
 """Transcripts that are logged beside their references at each validation."""
@@ -216,6 +217,12 @@ class SpeechToText(Task):
             show_picture(self.loggers, "val/features", picture, self.global_step)
             audio = batch.audio[0, : int(batch.audio_lengths[0])]
             show_audio(self.loggers, "val/audio", audio, self.features.sample_rate_hz, self.global_step)
+
+    def recogniser(self) -> SpeechRecogniser:
+        """This model as other packages see it."""
+        from s2s_asr.recogniser import Recogniser
+
+        return Recogniser(self)
 
     def loss_of(self, batch: SpeechBatch) -> Tensor:
         seen, lengths = self.logits(batch.audio, batch.audio_lengths)

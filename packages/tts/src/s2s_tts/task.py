@@ -10,11 +10,13 @@ from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from torchmetrics import MeanMetric
 
+from s2s_core.error_rate import ErrorRate
 from s2s_core.errors import UserError
 from s2s_core.nn.mask import length_mask
 from s2s_core.optim.larc import Larc
 from s2s_core.optim.schedules import Schedule
 from s2s_core.precision.regularizer import L2Regularizer
+from s2s_core.recognition import SpeechRecogniser
 from s2s_core.task import Task
 from s2s_core.text.tokenizers import Tokenizer
 from s2s_core.tracking.samples import can_show, show_audio, show_picture
@@ -102,6 +104,10 @@ class TextToSpeech(Task):
         self.eval_measures: Any = torch.nn.ModuleDict({name: MeanMetric() for name in MEASURES})
         self.eval_distortion = MeanMetric()
         self.eval_finished = MeanMetric()
+        self.recogniser: SpeechRecogniser | None = None
+        """Judges in tests whether the speech can be understood, if there is one."""
+        self.eval_wer = ErrorRate("word")
+        self.eval_recorded_wer = ErrorRate("word")
 
     def assets(self) -> dict[str, bytes]:
         return {**self.tokenizer.assets(), **(self.speakers.assets() if self.speakers is not None else {})}
@@ -190,6 +196,22 @@ class TextToSpeech(Task):
         for row, (made_frames, frames) in enumerate(zip(made.spectrogram.lengths, target.lengths, strict=True)):
             spoken, true = made.spectrogram.mel[row, :made_frames], target.mel[row, :frames]
             self.eval_distortion.update(mel_cepstral_distortion(spoken, true))
+        if self.recogniser is not None:
+            self._judge(self.recogniser, batch, made.spectrogram)
+
+    def _judge(self, recogniser: SpeechRecogniser, batch: SpeechBatch, made: Spectrogram) -> None:
+        """Count the words that a recogniser takes for others, in synthetic speech and in the recordings."""
+        rate = self.features.sample_rate_hz
+        spoken = self.vocoder(made, self._seeds(batch.ids)).cpu().numpy()
+        samples = self.features.samples(made.lengths).tolist()
+        recorded, recorded_samples = batch.audio.cpu().numpy(), batch.audio_lengths.tolist()
+        texts = [recogniser.spell(self.tokenizer.normalise(text)) for text in batch.texts]
+        for metric, audio, lengths in (
+            (self.eval_wer, spoken, samples),
+            (self.eval_recorded_wer, recorded, recorded_samples),
+        ):
+            heard = recogniser.recognise([row[:n] for row, n in zip(audio, lengths, strict=True)], rate)
+            metric.update(heard, texts)
 
     def synthesise(
         self,
@@ -214,7 +236,9 @@ class TextToSpeech(Task):
         self._log_evaluation("val", {"loss": self.eval_loss, **self.eval_measures})
 
     def on_test_epoch_end(self) -> None:
-        free = {"mcd_db": self.eval_distortion, "finished": self.eval_finished}
+        free: dict[str, Any] = {"mcd_db": self.eval_distortion, "finished": self.eval_finished}
+        if self.recogniser is not None:
+            free |= {"wer": self.eval_wer, "recorded_wer": self.eval_recorded_wer}
         self._log_evaluation("test", {"loss": self.eval_loss, **self.eval_measures, **free})
 
     def _log_evaluation(self, stage: str, metrics: dict[str, Any]) -> None:

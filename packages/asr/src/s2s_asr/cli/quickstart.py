@@ -32,9 +32,9 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _show_transcripts(checkpoint: Path, manifest: Path) -> None:
-    from s2s_asr.metrics import ErrorRate
     from s2s_asr.sources import find_sources
     from s2s_asr.transcribe import Transcriber
+    from s2s_core.error_rate import ErrorRate
 
     transcriber = Transcriber.load(checkpoint)
     spoken = find_sources([str(manifest)], transcriber.task.features.sample_rate_hz)

@@ -144,7 +144,7 @@ class _Score:
     """The word error rate of the recordings whose transcripts are known."""
 
     def __init__(self, transcriber: Transcriber) -> None:
-        from s2s_asr.metrics import ErrorRate
+        from s2s_core.error_rate import ErrorRate
 
         self._normalise = transcriber.task.tokenizer.normalise
         self._rate = ErrorRate("word")

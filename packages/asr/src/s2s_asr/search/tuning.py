@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from s2s_asr.metrics import ErrorRate
 from s2s_asr.search.hypotheses import Hypothesis
 from s2s_asr.search.searcher import Searcher
+from s2s_core.error_rate import ErrorRate
 from s2s_core.errors import UserError
 
 

@@ -16,6 +16,7 @@ TASK = TaskInfo(
     convert="s2s_tts.openseq2seq:convert",
     commands={
         "prepare": Command("a corpus to manifests", "s2s_tts.cli.prepare:main"),
+        "test": Command("measure a checkpoint on the test set", "s2s_tts.cli.test:main"),
         "synthesize": Command("text to recordings with a trained checkpoint", "s2s_tts.cli.synthesize:main"),
         "quickstart": Command("make speech, train, test and speak in minutes", "s2s_tts.cli.quickstart:main"),
     },

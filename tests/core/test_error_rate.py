@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.utilities import dim_zero_sum
 
-from s2s_asr.metrics import ErrorRate, edit_distance
+from s2s_core.error_rate import ErrorRate, edit_distance
 
 LONDON = ("london is the capital of great britain", "london capital gret britain")
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "dd"]), max_size=9)
