@@ -5,7 +5,7 @@ import torch
 
 from s2s_lm import recurrent_layer
 from s2s_lm.packing import Packing
-from s2s_lm.recurrent_layer import RecurrentLayer, drop_weights
+from s2s_lm.recurrent_layer import RecurrentLayer
 
 
 @pytest.mark.parametrize("rnn_type", ["lstm", "gru"])
@@ -13,7 +13,7 @@ def test_is_torchs_layer_with_the_dropped_matrix(monkeypatch, rnn_type):
     torch.manual_seed(0)
     layer = RecurrentLayer(rnn_type, 5, 7, weight_dropout=0.5).train()
     mask = (torch.rand(layer.weight_hh_l0.shape) < 0.5).float() * 2
-    monkeypatch.setattr(recurrent_layer, "drop_weights", lambda weight, probability: weight * mask)
+    monkeypatch.setattr(recurrent_layer, "dropout", lambda weight, probability: weight * mask)
     reference = (torch.nn.LSTM if rnn_type == "lstm" else torch.nn.GRU)(5, 7, batch_first=True)
     reference.load_state_dict(copy.deepcopy(layer.state_dict()))
     with torch.no_grad():
@@ -40,15 +40,3 @@ def test_masks_are_drawn_anew_in_training_only():
     state = (torch.zeros(3, 7), torch.zeros(3, 7))
     assert not torch.equal(layer.train()(inputs, packing, state)[0], layer(inputs, packing, state)[0])
     assert torch.equal(layer.eval()(inputs, packing, state)[0], layer(inputs, packing, state)[0])
-
-
-def test_dropped_weights_keep_their_mean_and_pass_gradients_to_what_is_kept():
-    weight = torch.ones(400, 500, requires_grad=True)
-    dropped = drop_weights(weight, 0.3)
-    assert dropped.unique().tolist() == pytest.approx([0.0, 1 / 0.7], rel=2e-3)
-    assert float(dropped.detach().mean()) == pytest.approx(1, abs=0.01)
-    # every byte of a draw is as likely to drop
-    kept = (dropped.detach() > 0).float().view(-1, 8).mean(0)
-    assert kept.tolist() == pytest.approx([0.7] * 8, abs=0.015)
-    dropped.sum().backward()
-    torch.testing.assert_close(weight.grad, dropped.detach())

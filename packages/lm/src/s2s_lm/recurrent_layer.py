@@ -7,6 +7,7 @@ import warnings
 import torch
 from torch import Tensor
 
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.linear import linear
 from s2s_core.nn.recurrence import recurrence
 from s2s_core.nn.rnn import Recurrent, RnnType
@@ -54,7 +55,7 @@ class RecurrentLayer(Recurrent):
         w_ih, w_hh, b_ih, b_hh = (w for w in self._flat_weights if w is not None)
         dropping = self.training and self.weight_dropout > 0
         if dropping:
-            w_hh = drop_weights(w_hh, self.weight_dropout)
+            w_hh = dropout(w_hh, self.weight_dropout)
         if not packing.batch_sizes:
             return frames.new_zeros(0, self.hidden_size), state
         if frames.device.type == "cpu":
@@ -79,16 +80,3 @@ class RecurrentLayer(Recurrent):
             return outputs.flatten(0, 1), (hidden,)
         outputs, hidden, cell = torch.lstm(padded, state, weights, *options)
         return outputs.flatten(0, 1), (hidden, cell)
-
-
-def drop_weights(weight: Tensor, probability: float) -> Tensor:
-    """Zero each number of a weight with ``probability`` and scale the others up, differentiably.
-
-    A byte decides on a number, so the probability is rounded to a 256th; the scale is that of the rounded one. Eight
-    bytes a draw take a tenth of the time of a draw each.
-    """
-    dropped = min(255, round(probability * 256))
-    words = torch.empty(-(-weight.numel() // 8), dtype=torch.int64, device=weight.device)
-    words.random_(torch.iinfo(torch.int64).min, None)
-    chances = words.view(torch.uint8)[: weight.numel()].view(weight.shape)
-    return weight * ((chances >= dropped) * (256 / (256 - dropped))).to(weight.dtype)

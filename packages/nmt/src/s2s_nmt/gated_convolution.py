@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.embedding import Embedding
 from s2s_core.nn.linear import linear
 from s2s_core.nn.positions import LearnedPositions
@@ -107,7 +108,7 @@ class GatedConvolution(nn.Module):
 
     def drop(self, x: Tensor) -> Tensor:
         """Dropout, where there is training."""
-        return F.dropout(x, self.dropout, self.training)
+        return dropout(x, self.dropout, self.training)
 
     def forward(self, windows: Tensor, weight: Tensor | None = None) -> Tensor:
         """``(frames, kernel * in_features)`` to ``(frames, channels)``; ``weight`` if it is computed already."""
@@ -135,7 +136,7 @@ class ConvS2SInput(nn.Module):
         if self.positions is not None:
             count = len(self.positions.weight)
             x = x + self.positions(places.clamp(max=count - 1), count)
-        return F.dropout(x, self.dropout, self.training)
+        return dropout(x, self.dropout, self.training)
 
 
 def convolutions(layers: ConvS2SLayers) -> nn.ModuleList:

@@ -14,6 +14,7 @@ from s2s_asr.decoders.attention_search import AttentionSearch
 from s2s_asr.interfaces import Decoder, TokenSpan
 from s2s_asr.words import marks
 from s2s_core.decoding.state import DecodingState
+from s2s_core.nn.dropout import Dropout
 from s2s_core.nn.location_attention import Attended, LocationAttention
 from s2s_core.nn.mask import length_mask
 from s2s_core.nn.recurrent_stack import LayerState, RecurrentLayers, RecurrentStack
@@ -91,7 +92,7 @@ class AttentionDecoder(Decoder):
         hidden = self.layers.out_features
         self.attention = LocationAttention(hidden, in_features, location.size, location.filters, location.kernel)
         self.output = nn.Linear(hidden + in_features, vocab_size + 1)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     @classmethod
     def examples(cls) -> list[AttentionDecoder]:

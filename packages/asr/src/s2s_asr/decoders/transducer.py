@@ -13,6 +13,7 @@ from s2s_asr.decoders.transducer_search import Found, TransducerSearch
 from s2s_asr.interfaces import Decoder, TokenSpan
 from s2s_asr.words import marks
 from s2s_core.nn.cells import wide
+from s2s_core.nn.dropout import Dropout
 from s2s_core.nn.linear import Linear
 from s2s_core.nn.recurrent_stack import LayerState, RecurrentLayers, RecurrentStack
 
@@ -60,7 +61,7 @@ class TransducerDecoder(Decoder):
         self.heard = Linear(in_features, joint_size)
         self.spelt = Linear(self.prediction.out_features, joint_size, bias=False)
         self.joint = Linear(joint_size, vocab_size + 1)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     @classmethod
     def examples(cls) -> list[TransducerDecoder]:

@@ -11,6 +11,7 @@ from s2s_asr.encoders.convolutional import Conv2dEncoder
 from s2s_asr.interfaces import Encoder
 from s2s_core.nn.attention_rectangles import visible
 from s2s_core.nn.conv import DepthwiseConv
+from s2s_core.nn.dropout import Dropout
 from s2s_core.nn.frames import FrameLayout, frame_layout
 from s2s_core.nn.linear import Linear
 from s2s_core.nn.norm import LayerNorm, NormName, build_norm
@@ -66,7 +67,7 @@ class ConformerEncoder(Encoder):
         fronts = subsampling or [Conv2dSpec(size, (3, 3), (2, 2)), Conv2dSpec(size, (3, 3), (2, 2))]
         self.subsampling = Conv2dEncoder(in_features, fronts)
         self.project = Linear(self.subsampling.out_features, size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(
             ConformerBlock(size, heads, kernel, expansion, dropout, norm) for _ in range(layers)
         )
@@ -108,7 +109,7 @@ class ConformerBlock(nn.Module):
         self.convolution = ConvolutionModule(size, kernel, dropout, norm)
         self.after = FeedForward(size, expansion, dropout)
         self.norm = LayerNorm(size, EPS)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, layout: FrameLayout, distances: Tensor, seen: Tensor) -> Tensor:
         """``x`` lies in ``layout``; ``distances`` and ``seen`` are what `RelativeAttention` takes."""
@@ -126,7 +127,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.norm = LayerNorm(size, EPS)
         self.widen, self.narrow = Linear(size, expansion * size), Linear(expansion * size, size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, layout: FrameLayout) -> Tensor:
         """Each frame for itself."""
@@ -143,7 +144,7 @@ class ConvolutionModule(nn.Module):
         self.depthwise = DepthwiseConv(size, kernel)
         self.inner_norm = build_norm(norm, size, eps=EPS)
         self.pointwise = Linear(size, size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, layout: FrameLayout) -> Tensor:
         """Frames in ``layout``; the convolution sees zeros around each sequence."""

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from s2s_asr.encoder_streams import window_of
 from s2s_asr.encoders.conv2d import Conv2dSpec, ConvLayer, time_reach
 from s2s_asr.interfaces import Encoder, EncoderStream
+from s2s_core.nn.dropout import Dropout
 from s2s_core.nn.frames import frame_layout
 
 
@@ -42,7 +43,7 @@ class Conv2dEncoder(Encoder):
             self.layers.append(ConvLayer(channels, spec, norm_momentum, None))
             channels, features = spec.out_channels, -(-features // spec.stride[1])
         self.out_features = channels * features
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     @classmethod
     def examples(cls) -> list[Conv2dEncoder]:

@@ -9,6 +9,7 @@ from s2s_asr.encoder_streams import ChainStream, RecurrentStream, WindowStream
 from s2s_asr.encoders.conv2d import Conv2dSpec, ConvLayer, rectify, time_reach
 from s2s_asr.encoders.row_convolution import RowConvolution
 from s2s_asr.interfaces import Encoder, EncoderStream
+from s2s_core.nn.dropout import Dropout
 from s2s_core.nn.frames import FrameLayout, frame_layout
 from s2s_core.nn.norm import BatchNorm
 from s2s_core.nn.rnn import Recurrent, RnnType
@@ -77,7 +78,7 @@ class DeepSpeech2Encoder(Encoder):
             self.row_conv = RowConvolution(self.rnn.out_features, row_conv_width)
             self.row_norm = BatchNorm(self.rnn.out_features, norm_momentum)
         self.project = nn.Linear(self.rnn.out_features, out_features)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     @classmethod
     def examples(cls) -> list[DeepSpeech2Encoder]:

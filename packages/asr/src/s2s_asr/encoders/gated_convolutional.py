@@ -11,6 +11,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from s2s_asr.encoder_streams import window_of
 from s2s_asr.interfaces import Encoder, EncoderStream
 from s2s_core.nn.conv import Conv
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.frames import FrameLayout, frame_layout
 
 
@@ -69,7 +70,7 @@ class GatedConvEncoder(Encoder):
         for layer, spec in zip(self.layers, self.specs, strict=True):
             x = layer(x, layout)
             layout = layout.strided(spec.stride)
-            x = layout.clean(F.dropout(F.glu(x, dim=-1), spec.dropout, self.training))
+            x = layout.clean(dropout(F.glu(x, dim=-1), spec.dropout, self.training))
         return layout.leave(x), self.output_lengths(lengths)
 
     def output_lengths(self, lengths: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from s2s_asr.encoder_streams import ChainStream, RecurrentStream, WindowStream
 from s2s_asr.interfaces import Encoder, EncoderStream
+from s2s_core.nn.dropout import Dropout
 from s2s_core.nn.mask import length_mask
 from s2s_core.nn.rnn import Recurrent, RnnType
 
@@ -46,7 +47,7 @@ class RecurrentEncoder(Encoder):
         sizes = [in_features] + [self.out_features] * (layers - 1)
         self.layers = nn.ModuleList(Recurrent(rnn_type, n, size, bidirectional=bidirectional) for n in sizes)
         self.norms = nn.ModuleList(nn.LayerNorm(self.out_features) for _ in sizes)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     @classmethod
     def examples(cls) -> list[RecurrentEncoder]:

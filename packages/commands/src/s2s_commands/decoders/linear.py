@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from s2s_commands.interfaces import Decoder
+from s2s_core.nn.dropout import dropout
 
 
 class LinearHead(Decoder):
@@ -42,4 +42,4 @@ class LinearHead(Decoder):
 
     def forward(self, encodings: Tensor) -> Tensor:
         """Score ``(batch, in_features)``: logits ``(batch, num_classes)``."""
-        return self.linear(F.dropout(encodings, self.dropout, self.training))
+        return self.linear(dropout(encodings, self.dropout, self.training))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from s2s_commands.interfaces import ImageEncoder
+from s2s_core.nn.dropout import Dropout
 
 
 @dataclass
@@ -90,7 +91,7 @@ class CnnEncoder(ImageEncoder):
         self.out_features = channels
         inputs = channels * size**2
         for layer in dense or []:
-            self.dense.append(nn.Sequential(nn.Linear(inputs, layer.units), nn.ReLU(), nn.Dropout(layer.dropout)))
+            self.dense.append(nn.Sequential(nn.Linear(inputs, layer.units), nn.ReLU(), Dropout(layer.dropout)))
             self.out_features = inputs = layer.units
         self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from s2s_core.nn.cells import wide
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.layer_norm_lstm import LayerNormLstm
 from s2s_core.nn.rnn import Recurrent
 
@@ -134,11 +134,11 @@ class RecurrentStack(nn.Module):
 
     def drop_input(self, x: Tensor) -> Tensor:
         """Dropout of a layer's input."""
-        return F.dropout(x, self.settings.input_dropout, self.training)
+        return dropout(x, self.settings.input_dropout, self.training)
 
     def leave(self, i: int, x: Tensor, out: Tensor) -> Tensor:
         """What layer ``i`` hands on: its output after dropout, and its input where it is skipped."""
-        out = F.dropout(out, self.settings.output_dropout, self.training)
+        out = dropout(out, self.settings.output_dropout, self.training)
         return out + x[:, : self.out_features] if i in self.skips else out
 
     def _by_direction(self, part: Tensor) -> Tensor:

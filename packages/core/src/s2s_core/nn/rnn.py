@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from s2s_core.nn.cells import gru_step, lstm_step
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.linear import linear
 from s2s_core.nn.recurrence import recurrence
 
@@ -141,7 +142,7 @@ class Recurrent(nn.RNNBase):
         ends: list[State] = []
         for layer, weights in enumerate(self.all_weights[i : i + directions] for i in self._layer_starts()):
             if layer and self.dropout:
-                data = F.dropout(data, self.dropout, self.training)
+                data = dropout(data, self.dropout, self.training)
             gates = [linear(data, w_ih, b_ih) for w_ih, _, b_ih, _ in weights]
             begin = tuple(part[layer * directions : (layer + 1) * directions] for part in state)
             recurrent = [(w_hh, b_hh) for _, w_hh, _, b_hh in weights]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.embedding import Embedding
 from s2s_core.nn.frames import FrameLayout
 from s2s_core.nn.positions import PositionName, build_positions
@@ -31,7 +31,7 @@ class TokenInput(nn.Module):
         time = tokens.shape[1]
         steps = torch.arange(time, device=tokens.device).expand_as(tokens)
         ids, places = (layout.enter(x[..., None])[..., 0] for x in (tokens, steps))
-        return F.dropout(self._sum(ids, places, time, embedding), self.dropout, self.training)
+        return dropout(self._sum(ids, places, time, embedding), self.dropout, self.training)
 
     def step(self, tokens: Tensor, place: int, embedding: Embedding) -> Tensor:
         """Return the vectors ``(rows, features)`` of tokens ``(rows,)`` that all stand at ``place``; no dropout."""

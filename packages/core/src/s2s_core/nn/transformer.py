@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from s2s_core.nn.attention import CrossAttention, KeysValues, SelfAttention
 from s2s_core.nn.attention_pattern import Pattern
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.frames import FrameLayout, PackedFrames
 from s2s_core.nn.key_value_cache import Cache
 from s2s_core.nn.linear import Linear
@@ -67,7 +68,7 @@ class FeedForward(nn.Module):
         self.narrow = Linear(inner, features)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.narrow(F.dropout(self.activation(self.widen(x)), self.dropout, self.training))
+        return self.narrow(dropout(self.activation(self.widen(x)), self.dropout, self.training))
 
 
 class _Residual(nn.Module):
@@ -82,7 +83,7 @@ class _Residual(nn.Module):
         return self.norm(x, layout) if self.pre_norm else x
 
     def after(self, x: Tensor, part: Tensor, layout: FrameLayout) -> Tensor:
-        total = x + F.dropout(part, self.dropout, self.training)
+        total = x + dropout(part, self.dropout, self.training)
         return total if self.pre_norm else self.norm(total, layout)
 
 

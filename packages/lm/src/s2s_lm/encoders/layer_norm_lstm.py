@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s2s_core.nn.dropout import dropout
 from s2s_lm.dropout import check_probabilities
 from s2s_lm.encoders.recurrence import EMBEDDING_RANGE, Recurrence
 from s2s_lm.interfaces import State
 from s2s_lm.packing import Packing
-from s2s_lm.recurrent_layer import drop_weights
 
 
 @dataclass
@@ -52,7 +52,7 @@ class LayerNormLstmLayer(nn.Module):
     def forward(self, frames: Tensor, packing: Packing, state: State) -> tuple[Tensor, State]:
         hidden, cell = (packing.sort(part) for part in state)
         dropping = self.training and self.dropout.weights > 0
-        recurrent = drop_weights(self.weight_hh, self.dropout.weights) if dropping else self.weight_hh
+        recurrent = dropout(self.weight_hh, self.dropout.weights) if dropping else self.weight_hh
         outputs = []
         for inputs in F.linear(frames, self.weight_ih).split(packing.batch_sizes):
             rows = len(inputs)
@@ -67,7 +67,7 @@ class LayerNormLstmLayer(nn.Module):
         sums = (inputs + recurrent).unflatten(1, (4, self.hidden_size)).to(cell.dtype)
         normed = F.layer_norm(sums, (self.hidden_size,)) * self.gain + self.shift
         let_in, candidate, forget, let_out = normed.unbind(1)
-        new = F.dropout(torch.tanh(candidate), self.dropout.candidate, self.training)
+        new = dropout(torch.tanh(candidate), self.dropout.candidate, self.training)
         memory = cell * torch.sigmoid(forget + self.forget_bias) + torch.sigmoid(let_in) * new
         memory = F.layer_norm(memory, (self.hidden_size,)) * self.cell_gain + self.cell_shift
         return torch.tanh(memory) * torch.sigmoid(let_out), memory
@@ -120,10 +120,10 @@ class LayerNormLstmEncoder(Recurrence):
     def forward(self, tokens: Tensor, state: State, lengths: list[int] | None = None) -> tuple[Tensor, State]:
         packing = Packing(tokens.size(0), tokens.size(1), lengths, tokens.device)
         frames = F.embedding(packing.pack(tokens), self.embedding.weight)
-        frames = F.dropout(frames, self.drop.embedding, self.training)
+        frames = dropout(frames, self.drop.embedding, self.training)
         after: list[Tensor] = []
         for number, layer in enumerate(self.layers):
             frames, ends = layer(frames, packing, state[2 * number : 2 * number + 2])
-            frames = F.dropout(frames, self.drop.outputs, self.training)
+            frames = dropout(frames, self.drop.outputs, self.training)
             after += ends
         return packing.unpack(frames), tuple(after)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.rnn import RnnType
 from s2s_lm.dropout import check_probabilities, embed, locked_dropout
 from s2s_lm.encoders.recurrence import Recurrence
@@ -72,10 +73,10 @@ class RecurrentEncoder(Recurrence):
         return packing.unpack(frames), tuple(after)
 
     def _enter(self, tokens: Tensor, packing: Packing) -> Tensor:
-        return F.dropout(F.embedding(tokens, self.embedding.weight), self.dropout, self.training)
+        return dropout(F.embedding(tokens, self.embedding.weight), self.dropout, self.training)
 
     def _leave(self, raw: Tensor, packing: Packing, last: bool) -> Tensor:
-        return F.dropout(raw, self.dropout, self.training)
+        return dropout(raw, self.dropout, self.training)
 
 
 @dataclass

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s2s_core.nn.dropout import dropout
 from s2s_lm.adaptive_embedding import AdaptiveEmbedding, check_cutoffs
 from s2s_lm.dropout import check_probabilities
 from s2s_lm.interfaces import LmEncoder, State
@@ -49,7 +50,7 @@ class TransformerLayer(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training)
+        return dropout(x, self.dropout, self.training)
 
 
 class TransformerEncoder(LmEncoder):
@@ -114,7 +115,7 @@ class TransformerEncoder(LmEncoder):
             state = (torch.zeros_like(state[0]), *(part[:, :0] for part in state[1:]))
         valid, *caches = state
         time, past = tokens.size(1), caches[0].size(1)
-        x = F.dropout(self.embedding(tokens) * math.sqrt(self.out_features), self.dropout, self.training)
+        x = dropout(self.embedding(tokens) * math.sqrt(self.out_features), self.dropout, self.training)
         turns = _rotations(past + time, self.out_features // self.heads, x.device)
         seen = visible(valid, past, time) if past else None
         keep = self.memory if self.carry or not self.training else 0
@@ -123,7 +124,7 @@ class TransformerEncoder(LmEncoder):
             keys, values = caches[2 * number], caches[2 * number + 1]
             x, key, value = layer(x, keys, values, turns, seen)
             after += [remember(keys, key, lengths, keep), remember(values, value, lengths, keep)]
-        x = F.dropout(self.last_norm(x), self.dropout, self.training)
+        x = dropout(self.last_norm(x), self.dropout, self.training)
         if lengths is not None:
             real = torch.arange(time, device=x.device) < torch.tensor(lengths, device=x.device)[:, None]
             x = x.masked_fill(~real[:, :, None], 0.0)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.relative_attention import RelativeAttention
 from s2s_lm.adaptive_embedding import AdaptiveEmbedding, check_cutoffs
 from s2s_lm.dropout import check_probabilities
@@ -39,7 +40,7 @@ class TransformerXlLayer(nn.Module):
         return self._drop(self.back(self._drop(F.relu(self.hidden(x)))))
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training)
+        return dropout(x, self.dropout, self.training)
 
 
 class TransformerXlEncoder(LmEncoder):
@@ -101,15 +102,15 @@ class TransformerXlEncoder(LmEncoder):
     def forward(self, tokens: Tensor, state: State, lengths: list[int] | None = None) -> tuple[Tensor, State]:
         valid, *memories = state
         time, past = tokens.size(1), memories[0].size(1)
-        x = F.dropout(self.embedding(tokens) * math.sqrt(self.out_features), self.dropout, self.training)
+        x = dropout(self.embedding(tokens) * math.sqrt(self.out_features), self.dropout, self.training)
         distances = _sinusoids(past + time, self.out_features, x)
-        distances = F.dropout(distances, self.dropout, self.training)
+        distances = dropout(distances, self.dropout, self.training)
         seen = visible(valid, past, time)
         after = [count_remembered(valid, time, lengths, self.memory)]
         for layer, memory in zip(self.layers, memories, strict=True):
             after.append(remember(memory, x, lengths, self.memory))
             x = layer(x, memory.to(x.dtype), distances, seen)
-        x = F.dropout(self.last_norm(x), self.dropout, self.training)
+        x = dropout(self.last_norm(x), self.dropout, self.training)
         if lengths is not None:
             real = torch.arange(time, device=x.device) < torch.tensor(lengths, device=x.device)[:, None]
             x = x.masked_fill(~real[:, :, None], 0.0)

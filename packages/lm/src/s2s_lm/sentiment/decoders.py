@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s2s_core.nn.dropout import dropout
 from s2s_lm.dropout import check_probabilities
 from s2s_lm.sentiment.interfaces import Encoded, TextDecoder, TextEncoder
 
@@ -66,9 +67,9 @@ class PooledClassifier(TextDecoder):
             )
 
     def forward(self, encoded: Encoded) -> Tensor:
-        pooled = F.dropout(self._pooled(encoded), self.dropout, self.training)
+        pooled = dropout(self._pooled(encoded), self.dropout, self.training)
         if self.hidden is not None:
-            pooled = F.dropout(F.relu(self.hidden(pooled)), self.dropout, self.training)
+            pooled = dropout(F.relu(self.hidden(pooled)), self.dropout, self.training)
         return self.output(pooled)
 
     def _pooled(self, encoded: Encoded) -> Tensor:

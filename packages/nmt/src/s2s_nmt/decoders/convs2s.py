@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from s2s_core.decoding.state import DecodingState
 from s2s_core.nn.cells import wide
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.embedding import Output
 from s2s_core.nn.mask import length_mask
 from s2s_core.nn.windows import RowOrder
@@ -135,7 +135,7 @@ class ConvS2SDecoder(Decoder):
         return Attended(keys, values * memory.lengths.sqrt().to(values.dtype)[:, None, None], mask)
 
     def _logits(self, x: Tensor) -> Tensor:
-        out = F.dropout(self.leave(x), self.output_dropout, self.training)
+        out = dropout(self.leave(x), self.output_dropout, self.training)
         if self.output is not None:
             return self.output(out)
         return self.embedding.scores(out)

@@ -8,10 +8,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from s2s_core.decoding.state import DecodingState
 from s2s_core.nn.cells import Steps
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.embedding import Embedding, Output
 from s2s_core.nn.mask import length_mask
 from s2s_core.nn.recurrent_attention import AttentionSteps, ScoreName, build_attention
@@ -185,7 +185,7 @@ class RnnDecoder(Decoder):
         return torch.tanh(self.combine(torch.cat((context, hidden.to(context.dtype)), dim=1)))
 
     def _logits(self, out: Tensor) -> Tensor:
-        out = F.dropout(out, self.rnn.output_dropout, self.training)
+        out = dropout(out, self.rnn.output_dropout, self.training)
         out = out if self.project is None else self.project(out)
         if self.output is not None:
             return self.output(out)

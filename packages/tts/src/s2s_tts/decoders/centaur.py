@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.linear import Linear, linear
 from s2s_core.nn.mask import length_mask
 from s2s_core.nn.positions import sinusoids
@@ -189,7 +190,7 @@ class CausalBlock(nn.Module):
     def forward(self, x: Tensor, before: Tensor | None = None) -> Tensor:
         """Steps ``(batch, steps, channels)``; ``before`` are inputs of the block before them."""
         past = None if before is None else self.norm(before)
-        return x + F.dropout(torch.relu(self.conv(self.norm(x), past)), self.dropout, self.training)
+        return x + dropout(torch.relu(self.conv(self.norm(x), past)), self.dropout, self.training)
 
 
 class AttentionBlock(nn.Module):
@@ -222,7 +223,7 @@ class AttentionBlock(nn.Module):
         x = self.causal(x, before)
         scores = self.query(self.norm(x)) @ keys.mT / math.sqrt(keys.shape[2])
         weights = scores.float().masked_fill(~mask, float("-inf")).softmax(2)
-        dropped = F.dropout(weights, self.dropout, self.training).to(values.dtype)
+        dropped = dropout(weights, self.dropout, self.training).to(values.dtype)
         return x + linear(dropped @ values, self.output.weight, self.output.bias), weights
 
 

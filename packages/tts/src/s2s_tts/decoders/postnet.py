@@ -6,9 +6,9 @@ import itertools
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from s2s_core.nn.conv import Conv
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.frames import FrameLayout
 from s2s_core.nn.linear import Linear
 from s2s_core.nn.norm import BatchNorm
@@ -44,7 +44,7 @@ class Postnet(nn.Module):
             change = norm(convolution(change, layout), layout)
             if number < len(self.norms) - 1:
                 change = torch.tanh(change)
-            change = layout.clean(F.dropout(change, self.dropout, self.training))
+            change = layout.clean(dropout(change, self.dropout, self.training))
         return x + change
 
 

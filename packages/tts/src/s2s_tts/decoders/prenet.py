@@ -6,8 +6,8 @@ import itertools
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.linear import Linear
 
 _MULTIPLIERS = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
@@ -54,7 +54,7 @@ class Prenet(nn.Module):
             if masks is not None:
                 x = x * masks[number].to(x.dtype)
             elif self.dropout and (self.training or self.always):
-                x = F.dropout(x, self.dropout, training=True)
+                x = dropout(x, self.dropout, training=True)
         return x
 
     def masks(self, seeds: Tensor, first_step: int, steps: int) -> list[Tensor] | None:

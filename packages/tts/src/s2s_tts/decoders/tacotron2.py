@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2s_core.ceiling import ceil_div
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.frames import frame_layout
 from s2s_core.nn.linear import Linear, linear
 from s2s_core.nn.location_attention import LocationAttention
@@ -139,14 +140,14 @@ class Tacotron2Decoder(SpectrogramDecoder):
     def _keep(self, gates: Tensor) -> Tensor | None:
         if not self.training or not self.rnn_dropout:
             return None
-        keep = torch.empty(*gates.shape[:2], gates.shape[2] // 4, device=gates.device)
-        return keep.bernoulli_(1 - self.rnn_dropout).div_(1 - self.rnn_dropout)
+        ones = torch.ones(*gates.shape[:2], gates.shape[2] // 4, device=gates.device)
+        return dropout(ones, self.rnn_dropout)
 
     def _decoder_states(self, inputs: Tensor) -> Tensor:
         steps, rows, _ = inputs.shape
         state = self.decoder_rnn.initial_state(rows, inputs)
         outputs, _ = self.decoder_rnn.packed(inputs.flatten(0, 1), [rows] * steps, state)
-        return F.dropout(outputs.unflatten(0, (steps, rows)), self.rnn_dropout, self.training)
+        return dropout(outputs.unflatten(0, (steps, rows)), self.rnn_dropout, self.training)
 
     def _polished(
         self, coarse: Tensor, lengths: Tensor, stop_logits: Tensor, alignments: Tensor, finished: Tensor

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from s2s_core.nn.conv import Conv
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.frames import frame_layout
 from s2s_core.nn.linear import Linear
 from s2s_core.nn.norm import BatchNorm
@@ -55,6 +55,6 @@ class CentaurEncoder(TextEncoder):
         layout = frame_layout(lengths, tokens.shape[1])
         x = layout.enter(self.embedding(tokens))
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            change = F.dropout(torch.relu(norm(convolution(x, layout), layout)), self.dropout, self.training)
+            change = dropout(torch.relu(norm(convolution(x, layout), layout)), self.dropout, self.training)
             x = layout.clean(x + change)
         return layout.leave(self.projection(x))

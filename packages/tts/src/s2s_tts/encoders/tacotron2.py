@@ -6,9 +6,9 @@ import itertools
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from s2s_core.nn.conv import Conv
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.frames import frame_layout
 from s2s_core.nn.norm import BatchNorm
 from s2s_core.nn.rnn import Recurrent
@@ -64,6 +64,6 @@ class Tacotron2Encoder(TextEncoder):
         layout = frame_layout(lengths, tokens.shape[1])
         x = layout.enter(self.embedding(tokens))
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = F.dropout(torch.relu(norm(convolution(x, layout), layout)), self.dropout, self.training)
+            x = dropout(torch.relu(norm(convolution(x, layout), layout)), self.dropout, self.training)
             x = layout.clean(x)
         return self.rnn(layout.leave(x), lengths)[0]
