@@ -47,7 +47,7 @@ class Workload:
 
 WORKLOADS = {
     "jasper-10x5": Workload("asr", "jasper/10x5", 2, 64),
-    "transformer-base": Workload("nmt", "transformer-base", 32, 512, cuda_seconds=17.0),
+    "transformer-base": Workload("nmt", "transformer-base", 64, 512, cuda_seconds=17.0),
     "transformer-big": Workload("nmt", "transformer-big", 16, 512, cuda_seconds=17.0),
     "gnmt": Workload("nmt", "gnmt", 16, 128),
     "lstm-lm": Workload("lm", "wikitext-2-awd", 32, 80),

@@ -1,8 +1,10 @@
+import zlib
+
 import pytest
 
 from s2s_core.errors import UserError
 from s2s_lm.prepare.run import PrepareOptions, VocabularyOptions, prepare_text
-from s2s_lm.tokenizers import SubwordLmTokenizer, VocabularyTokenizer, vocabulary_file
+from s2s_lm.tokenizers import SpelledTokenizer, SubwordLmTokenizer, VocabularyTokenizer, vocabulary_file
 
 
 def write(path, entries):
@@ -48,3 +50,29 @@ def test_subwords_count_words_and_characters_of_the_text(tmp_path):
         assert sum(words[i] for i in ids) == len(line.split()) + 1
         assert sum(characters[i] for i in ids) == len(line) + 1
         assert tokenizer.decode(ids[:-1]) == line
+
+
+def test_words_are_spelt(tmp_path):
+    (tmp_path / "vocab.txt").write_text("<eos>\t9\n<unk>\t0\nfunny\t3\na\t2\n")
+    tokenizer = SpelledTokenizer(str(tmp_path / "vocab.txt"), buckets=1000, lower_case=True)
+    assert (tokenizer.words, tokenizer.vocab_size) == (4, 1004)
+    ids = tokenizer.encode("A funny funnily")
+    spelt = ["<fu", "fun", "unn", "nny", "ny>", "<fun", "funn", "unny", "nny>", "<funn", "funny", "unny>"]
+    numbers = [4 + zlib.crc32(ngram.encode()) % 1000 for ngram in spelt]
+    assert ids[:14] == [3, 2, *numbers]  # "<a>" is a whole word and no n-gram of it
+    assert ids[14] == tokenizer.unk_id
+    assert set(ids[15:]) & set(numbers) == {numbers[i] for i in (0, 1, 2, 5, 6, 9)}
+    assert tokenizer.decode(ids) == "a funny <unk>"
+    assert "".join(map(tokenizer.shown, ids)) == "a funny <unk> "
+    assert [i for i in range(len(ids)) if tokenizer.is_word_start(ids, i)] == [0, 1, 14]
+    assert sum(tokenizer.words_of()[i] for i in ids) == 3
+    assert sum(tokenizer.characters_of()[i] for i in ids[:14]) == len("a funny ")
+    plain = VocabularyTokenizer(str(tmp_path / "vocab.txt"), lower_case=True)
+    other = SpelledTokenizer(str(tmp_path / "vocab.txt"), buckets=1000, longest=6, lower_case=True)
+    assert len({each.fingerprint() for each in (plain, tokenizer, other)}) == 3
+    again = SpelledTokenizer("absent.txt", buckets=1000, lower_case=True)
+    again.load_assets(tokenizer.assets())
+    assert again.encode("A funny funnily") == ids
+    for wrong in ({"buckets": 0}, {"shortest": 0}, {"shortest": 4, "longest": 3}):
+        with pytest.raises(ValueError, match="buckets"):
+            SpelledTokenizer(str(tmp_path / "vocab.txt"), **wrong)

@@ -17,14 +17,18 @@ def test_a_text_is_encoded_alike_alone_and_padded(cls, index):
     torch.manual_seed(0)
     encoder = disturb(testing.examples_of(cls)[index]).eval()
     tokens, lengths = torch.randint(11, (3, 9)), [9, 4, 1]
+    tokens[:, 0] = torch.tensor([0, 3, 6])  # words, whatever the n-grams
     together = encoder(tokens, lengths)
-    assert together.values.shape == (3, 9, encoder.out_features)
+    places = (tokens < 11 - encoder.ngrams).cumsum(1)
+    assert together.lengths == [int(row[length - 1]) for row, length in zip(places, lengths, strict=True)]
+    assert together.values.shape == (3, together.lengths[0], encoder.out_features)
     assert together.final.shape == (3, encoder.final_features)
     for row, length in enumerate(lengths):
         alone = encoder(tokens[row : row + 1, :length], [length])
-        torch.testing.assert_close(together.values[row, :length], alone.values[0], rtol=1e-4, atol=1e-5)
+        encoded = together.lengths[row]
+        torch.testing.assert_close(together.values[row, :encoded], alone.values[0], rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(together.final[row], alone.final[0], rtol=1e-4, atol=1e-5)
-        assert not together.values[row, length:].any()
+        assert not together.values[row, encoded:].any()
     every = {id(p) for group in encoder.groups() for p in group}
     assert every == {id(p) for p in encoder.parameters()}
 

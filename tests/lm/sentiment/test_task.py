@@ -1,4 +1,5 @@
 import functools
+import json
 
 import pytest
 import torch
@@ -10,11 +11,18 @@ from s2s_lm.decoders.linear import LinearDecoder
 from s2s_lm.encoders.recurrent import AwdDropout, AwdLstmEncoder
 from s2s_lm.losses.cross_entropy import CrossEntropy
 from s2s_lm.sentiment.classifier import SentimentClassifier
-from s2s_lm.sentiment.encoders import LanguageModelEncoder
-from s2s_lm.sentiment.task import FineTuning
+from s2s_lm.sentiment.corpora import Labelled
+from s2s_lm.sentiment.data import ClassificationData
+from s2s_lm.sentiment.decoders import PooledClassifier
+from s2s_lm.sentiment.encoders import BidirectionalEncoder, LanguageModelEncoder
+from s2s_lm.sentiment.interfaces import ClassificationBatch
+from s2s_lm.sentiment.prepare import TextOptions, prepare_texts
+from s2s_lm.sentiment.task import FineTuning, SentimentClassification, divergence
 from s2s_lm.sentiment.transfer import load_language_model
 from s2s_lm.task import LanguageModeling
-from s2s_lm.tokenizers import VocabularyTokenizer, vocabulary_file
+from s2s_lm.tokenizers import SpelledTokenizer, VocabularyTokenizer, vocabulary_file
+
+SPELT = [(word, label) for label, stem in (("positive", "glad"), ("negative", "sad")) for word in (stem, f"{stem}den")]
 
 
 def trainer(folder, **options):
@@ -53,6 +61,57 @@ def test_learns_and_classifies_alike_in_any_batch(make_classifier, make_reviews,
     data = make_reviews()
     rows = [row for batch in trainer(tmp_path).predict(task, data) for row in batch]
     assert sorted(int(row["id"]) for row in rows) == list(range(1, 24))
+
+
+def test_spelling_tells_words_apart_that_are_not_in_the_vocabulary(tmp_path):
+    rows = [Labelled(f"{i}", f"it is {word}", label) for i, (word, label) in enumerate(SPELT * 40)]
+    test = [Labelled("0", "it is gladly", "positive"), Labelled("1", "it is sadly", "negative")]
+    options = TextOptions(spelling=1000)
+    prepare_texts({"train": rows, "validation": test, "test": test}, tmp_path / "spelt", options)
+    summary = json.loads((tmp_path / "spelt" / "summary.json").read_text())
+    assert summary["unknown"] == {"train": 0.0, "validation": pytest.approx(1 / 3), "test": pytest.approx(1 / 3)}
+    tokenizer = SpelledTokenizer(str(tmp_path / "spelt" / "vocab.txt"), 1000, lower_case=True)
+    torch.manual_seed(0)
+    encoder = BidirectionalEncoder(tokenizer.vocab_size, 8, 8, dropout=0.0, word_dropout=0.5, ngrams=1000)
+    optimizer = functools.partial(torch.optim.Adam, lr=0.02)
+    labels = ["negative", "positive"]
+    task = SentimentClassification(encoder, PooledClassifier(16, 2, "mean"), tokenizer, optimizer, labels)
+    files = {split: str(tmp_path / "spelt" / f"{split}.arrow") for split in ("train", "validation", "test")}
+    run = trainer(tmp_path, max_epochs=6)
+    run.fit(task, ClassificationData(**files, batch_size=8))
+    assert run.test(task, ClassificationData(**files), verbose=False)[0]["test/accuracy"] == 1
+    run.save_checkpoint(tmp_path / "spelt.ckpt")
+    found = SentimentClassifier.load(tmp_path / "spelt.ckpt").classify(["it is sadly", "it is gladly"])
+    assert [one.label for one in found] == ["negative", "positive"]
+    task.encoder.ngrams = 100
+    with pytest.raises(UserError, match="ngrams is 100, but the tokenizer has 1000"):
+        task.setup("test")
+
+
+def test_consistency_is_half_of_both_divergences_and_nothing_without_dropout(make_classifier):
+    logits, others = torch.randn(2, 5, 3, dtype=torch.float64)
+    p, q = (x.softmax(1) for x in (logits, others))
+    expected = [sum(a * (a / b).log() + b * (b / a).log() for a, b in zip(*pair, strict=True)) / 2
+                for pair in zip(p, q, strict=True)]  # fmt: skip
+    torch.testing.assert_close(divergence(logits, others), torch.stack(expected))
+    tokens, labels = torch.randint(1, 9, (4, 6)), torch.tensor([0, 1, 1, 0])
+    batch = ClassificationBatch(tokens, [6, 5, 4, 3], labels, ["1", "2", "3", "4"])
+    seen = []
+    for consistency in (0.0, 2.0):
+        task = make_classifier(consistency=consistency).train()
+        task.normalised = lambda loss: loss.mean
+        seen.append(task.training_step(batch, 0))
+    torch.testing.assert_close(seen[0], seen[1])
+    encoder = BidirectionalEncoder(make_classifier().encoder.vocab_size, 8, 8, dropout=0.5)
+    losses = []
+    for consistency in (0.0, 2.0):
+        task = make_classifier(encoder, consistency=consistency).train()
+        task.normalised = lambda loss: loss.mean
+        torch.manual_seed(1)
+        losses.append(task.training_step(batch, 0).item())
+    assert losses[1] != losses[0]
+    with pytest.raises(ValueError, match="consistency"):
+        make_classifier(consistency=-1.0)
 
 
 def test_layers_thaw_from_the_classifier_down_and_learn_at_their_own_rates(make_classifier, make_reviews, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zlib
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -216,6 +217,84 @@ class SubwordLmTokenizer(LmTokenizer):
 
     def load_assets(self, assets: Mapping[str, bytes]) -> None:
         self._subwords.load_assets(assets)
+
+
+class SpelledTokenizer(VocabularyTokenizer):
+    """Words from a list, each followed by its character n-grams, so that a word which is not on the list still says
+    something (Bojanowski et al. 2017, https://arxiv.org/abs/1607.04606, section 3.2).
+
+    Numbers below ``words`` are words, those from there on n-grams, which share ``buckets`` numbers by their digests
+    (CRC-32 instead of the paper's FNV-1a). A word is spelt between ``<`` and ``>``; the whole of it is no n-gram of
+    its own, its entry is.
+
+    Args:
+        vocab_file: see `VocabularyTokenizer`.
+        buckets: numbers for n-grams.
+        shortest, longest: lengths of n-grams, the marks included.
+        lower_case, split_punctuation: see `VocabularyTokenizer`.
+
+    Raises:
+        ValueError: if there are no buckets, or lengths are not 1 <= shortest <= longest.
+    """
+
+    def __init__(
+        self,
+        vocab_file: str,
+        buckets: int = 30_000,
+        shortest: int = 3,
+        longest: int = 5,
+        lower_case: bool = False,
+        split_punctuation: bool = False,
+    ) -> None:
+        if buckets < 1 or not 1 <= shortest <= longest:
+            raise ValueError(
+                f"expected buckets >= 1 and 1 <= shortest <= longest, got {buckets}, {shortest} and {longest}"
+            )
+        self.buckets, self.shortest, self.longest = buckets, shortest, longest
+        super().__init__(vocab_file, "words", lower_case, split_punctuation)
+
+    @property
+    def words(self) -> int:
+        """The number of words; n-grams are counted from here."""
+        return super().vocab_size
+
+    @property
+    def vocab_size(self) -> int:  # type: ignore[override]
+        """Words and n-grams."""
+        return self.words + self.buckets
+
+    def fingerprint(self) -> str:
+        spelling = f"{super().fingerprint()} {self.buckets} {self.shortest} {self.longest}"
+        return hashlib.sha256(spelling.encode()).hexdigest()
+
+    def encode(self, text: str) -> list[int]:
+        return [number for word in self.normalise(text).split() for number in self._spelt(word)]
+
+    def _spelt(self, word: str) -> list[int]:
+        marked, words = f"<{word}>", self.words
+        ngrams = (
+            marked[start : start + length]
+            for length in range(self.shortest, min(self.longest, len(marked) - 1) + 1)
+            for start in range(len(marked) - length + 1)
+        )
+        numbers = [words + zlib.crc32(ngram.encode()) % self.buckets for ngram in ngrams]
+        return [self._ids.get(word, self.unk_id), *numbers]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return super().decode([number for number in ids if number < self.words])
+
+    def shown(self, number: int) -> str:
+        return super().shown(number) if number < self.words else ""
+
+    def is_word_start(self, ids: Sequence[int], index: int) -> bool:
+        return ids[index] < self.words
+
+    def words_of(self) -> list[float]:
+        return [1.0] * self.words + [0.0] * self.buckets
+
+    def characters_of(self) -> list[float]:
+        ends = [0.0 if number == self.eos_id else len(entry) + 1.0 for number, entry in enumerate(self.entries)]
+        return ends + [0.0] * self.buckets
 
 
 def vocabulary_file(entries: Iterable[str], counts: Iterable[int] | None = None) -> bytes:

@@ -35,6 +35,7 @@ def main(argv: Sequence[str]) -> int:
         min_count=options.min_count,
         size=options.vocabulary_size,
         existing=options.vocabulary,
+        spelling=options.spelling,
     )
     summary = prepare_texts(_read(options), options.output, text, options.overwrite)
     print("\n".join(summary.lines()))
@@ -76,4 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--vocabulary-size", type=number_in(3, 10**9, int), metavar="N", help="the most entries")
     add("--min-count", type=number_in(1, 10**9, int), default=1, metavar="N", help="rarer words are unknown (1)")
     add("--vocabulary", type=Path, metavar="FILE", help="use this one, such as a language model's vocab.txt or .model")
+    add(
+        "--spelling",
+        type=number_in(1, 10**7, int),
+        default=0,
+        metavar="N",
+        help="character n-grams behind each word, under N numbers, for a SpelledTokenizer with as many buckets",
+    )
     return parser

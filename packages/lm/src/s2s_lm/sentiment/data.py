@@ -32,8 +32,8 @@ class ClassificationData(PreparedData):
     Args:
         train, validation, test, predict: prepared files.
         batch_size: the most texts in a batch, in each process.
-        max_length: longer texts keep their last so many tokens, where a review says what it means (OpenSeq2Seq: 256
-            for IMDB, 96 for SST).
+        max_length: longer texts keep their last so many tokens, n-grams included, where a review says what it means
+            (OpenSeq2Seq: 256 for IMDB, 96 for SST).
         seed: of the order of training batches.
     """
 
@@ -70,7 +70,9 @@ class ClassificationData(PreparedData):
             if labels != module.labels:
                 raise UserError(f"{path}: classes are {', '.join(labels)}, the model's {', '.join(module.labels)}")
             if metadata["vocabulary"] != module.tokenizer.fingerprint():
-                raise UserError(f"{path}: was prepared with another vocabulary than the model's")
+                spelling = getattr(module.tokenizer, "buckets", 0)
+                hint = f"; the model's has spelling: prepare with --spelling {spelling}" if spelling else ""
+                raise UserError(f"{path}: was prepared with another vocabulary than the model's{hint}")
 
     def _task(self) -> SentimentClassification | None:
         return cast("SentimentClassification | None", self._module)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from s2s_core.nn.dropout import dropout
 from s2s_core.nn.rnn import Recurrent, RnnType
 from s2s_lm.dropout import check_probabilities, embed
 from s2s_lm.encoders.layer_norm_lstm import LayerNormLstmEncoder
 from s2s_lm.encoders.recurrent import RecurrentEncoder
 from s2s_lm.interfaces import LmEncoder
 from s2s_lm.sentiment.interfaces import Encoded, TextEncoder
+from s2s_lm.sentiment.spelled_embedding import SpelledEmbedding
 
 
 class BidirectionalEncoder(TextEncoder):
@@ -25,6 +26,8 @@ class BidirectionalEncoder(TextEncoder):
         rnn_type: ``lstm`` or ``gru``.
         dropout: drop probability of embeddings, between layers and of the outputs.
         word_dropout: drop probability of whole words.
+        ngrams: how many of the tokens, the last, are character n-grams of the word before them (a
+            `SpelledTokenizer`'s ``buckets``); what is encoded are the words.
     """
 
     def __init__(
@@ -36,24 +39,32 @@ class BidirectionalEncoder(TextEncoder):
         rnn_type: RnnType = "lstm",
         dropout: float = 0.5,
         word_dropout: float = 0.0,
+        ngrams: int = 0,
     ) -> None:
         super().__init__()
         check_probabilities(dropout=dropout, word_dropout=word_dropout)
         self.vocab_size, self.dropout, self.word_dropout = vocab_size, dropout, word_dropout
-        self.embedding = nn.Embedding(vocab_size, embedding_size)
-        nn.init.normal_(self.embedding.weight, std=0.1)
+        self.ngrams = ngrams
+        if ngrams:
+            self.embedding = SpelledEmbedding(vocab_size - ngrams, vocab_size, embedding_size, word_dropout)
+        else:
+            self.embedding = nn.Embedding(vocab_size, embedding_size)
+            nn.init.normal_(self.embedding.weight, std=0.1)
         self.recurrent = Recurrent(rnn_type, embedding_size, hidden_size, layers, True, dropout)
         self.out_features = self.final_features = self.recurrent.out_features
 
     @classmethod
     def examples(cls) -> list[BidirectionalEncoder]:
-        return [cls(11, 6, 5, 2, dropout=0.0), cls(11, 6, 5, 1, "gru", 0.0)]
+        return [cls(11, 6, 5, 2, dropout=0.0), cls(11, 6, 5, 1, "gru", 0.0), cls(11, 6, 5, dropout=0.0, ngrams=4)]
 
     def forward(self, tokens: Tensor, lengths: list[int]) -> Encoded:
-        vectors = embed(self.embedding, tokens, self.word_dropout if self.training else 0.0)
-        vectors = F.dropout(vectors, self.dropout, self.training)
+        if isinstance(self.embedding, SpelledEmbedding):
+            vectors, lengths = self.embedding(tokens, lengths)
+        else:
+            vectors = embed(self.embedding, tokens, self.word_dropout if self.training else 0.0)
+        vectors = dropout(vectors, self.dropout, self.training)
         values, state = self.recurrent(vectors, torch.tensor(lengths, device=tokens.device))
-        values = F.dropout(values, self.dropout, self.training)
+        values = dropout(values, self.dropout, self.training)
         # the last layer's forward and backward ends
         return Encoded(values, lengths, torch.cat([state[0][-2], state[0][-1]], dim=1).to(values.dtype))
 

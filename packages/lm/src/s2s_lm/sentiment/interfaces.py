@@ -45,6 +45,8 @@ class TextEncoder(Part, nn.Module, ABC):
     """Tokens to encodings of a text."""
 
     vocab_size: int
+    ngrams: int = 0
+    """How many of the tokens, the last, are n-grams of the word before them."""
     out_features: int
     final_features: int
 

@@ -12,7 +12,15 @@ from s2s_core.data.text import TextTableWriter
 from s2s_core.errors import UserError
 from s2s_lm.prepare.run import MODEL_FILE, REJECTED_FILE, VOCABULARY_FILE
 from s2s_lm.sentiment.corpora import Labelled
-from s2s_lm.tokenizers import END, UNKNOWN, LmTokenizer, SubwordLmTokenizer, VocabularyTokenizer, vocabulary_file
+from s2s_lm.tokenizers import (
+    END,
+    UNKNOWN,
+    LmTokenizer,
+    SpelledTokenizer,
+    SubwordLmTokenizer,
+    VocabularyTokenizer,
+    vocabulary_file,
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,8 @@ class TextOptions:
     size: int | None = None
     existing: Path | None = None
     """A vocabulary, or SentencePiece model (``.model``), to use instead of one learnt from the training texts."""
+    spelling: int = 0
+    """Character n-grams follow each word, under so many numbers (`SpelledTokenizer`)."""
 
 
 @dataclass
@@ -36,7 +46,7 @@ class Summary:
     splits: dict[str, dict[str, int]] = field(default_factory=dict)
     """Texts of each class."""
     unknown: dict[str, float] = field(default_factory=dict)
-    """Share of unknown tokens."""
+    """Unknown tokens by words."""
     rejected: dict[str, int] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
 
@@ -92,6 +102,8 @@ def _tokenizer(rows: list[Labelled], folder: Path, options: TextOptions) -> LmTo
     if options.existing is not None and not options.existing.is_file():
         raise UserError(f"--vocabulary {options.existing}: no such file")
     if options.existing is not None and options.existing.suffix == ".model":
+        if options.spelling:
+            raise UserError("--spelling is for words, and a .model makes pieces of them")
         (folder / MODEL_FILE).write_bytes(options.existing.read_bytes())
         return SubwordLmTokenizer(str(folder / MODEL_FILE))
     path = folder / VOCABULARY_FILE
@@ -105,16 +117,19 @@ def _tokenizer(rows: list[Labelled], folder: Path, options: TextOptions) -> LmTo
         entries = entries[: None if options.size is None else max(1, options.size - 2)]
         names, numbers = zip(*entries, strict=True)
         path.write_bytes(vocabulary_file([END, UNKNOWN, *names], [len(rows), unknown, *numbers]))
+    if options.spelling:
+        text = {"lower_case": options.lower_case, "split_punctuation": options.split_punctuation}
+        return SpelledTokenizer(str(path), options.spelling, **text)
     return VocabularyTokenizer(str(path), "words", options.lower_case, options.split_punctuation)
 
 
 def _write(path: Path, rows: list[Labelled], labels: list[str], tokenizer: LmTokenizer) -> float:
     metadata = {"vocabulary": tokenizer.fingerprint(), "labels": json.dumps(labels)}
-    tokens = unknown = 0
+    words_of, words, unknown = tokenizer.words_of(), 0.0, 0
     with TextTableWriter(path, ["tokens"], ["text", "label"], metadata) as writer:
         for row in rows:
             ids = tokenizer.encode(row.text)
             writer.write({"tokens": ids, "text": row.text, "label": row.label})
-            tokens += len(ids)
+            words += sum(words_of[number] for number in ids)
             unknown += ids.count(tokenizer.unk_id)
-    return unknown / max(1, tokens)
+    return unknown / max(1.0, words)

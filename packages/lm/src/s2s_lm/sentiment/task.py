@@ -25,9 +25,15 @@ from s2s_lm.sentiment.encoders import LanguageModelEncoder
 from s2s_lm.sentiment.interfaces import ClassificationBatch, TextDecoder, TextEncoder
 from s2s_lm.sentiment.metrics import figures, picture
 from s2s_lm.sentiment.transfer import load_language_model
-from s2s_lm.tokenizers import LmTokenizer
+from s2s_lm.tokenizers import LmTokenizer, SpelledTokenizer
 
 _log = logging.getLogger(__name__)
+
+
+def divergence(logits: Tensor, others: Tensor) -> Tensor:
+    """The mean of both Kullback-Leibler divergences between two predictions ``(batch, classes)``: ``(batch,)``."""
+    first, second = logits.log_softmax(1), others.log_softmax(1)
+    return ((first.exp() - second.exp()) * (first - second)).sum(1) / 2
 
 
 @dataclass
@@ -53,6 +59,9 @@ class SentimentClassification(Task):
             not know are reported and begin as the mean of its vectors.
         fine_tuning: rates and unfreezing by layer.
         label_smoothing: probability that is spread over all classes.
+        consistency: weight of the divergence between two passes under dropouts of their own (R-Drop, Liang et al. 2021,
+            https://arxiv.org/abs/2106.14448, equation 4, whose alpha is twice this, as it adds up both passes' losses
+            where their mean is taken here); one pass if 0.
 
     Raises:
         ValueError: if sizes of neighbouring parts differ.
@@ -76,6 +85,7 @@ class SentimentClassification(Task):
         pretrained: str | None = None,
         fine_tuning: FineTuning | None = None,
         label_smoothing: float = 0.0,
+        consistency: float = 0.0,
     ) -> None:
         super().__init__(optimizer, schedule, None, regularizer)
         decoder.check(encoder)
@@ -83,11 +93,13 @@ class SentimentClassification(Task):
             raise ValueError(f"decoder.num_classes is {decoder.num_classes}, but labels name {len(labels)} classes")
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), got {label_smoothing}")
+        if consistency < 0:
+            raise ValueError(f"consistency must not be negative, got {consistency}")
         if pretrained is not None and not isinstance(encoder, LanguageModelEncoder):
             raise ValueError(f"pretrained needs a LanguageModelEncoder, got {type(encoder).__name__}")
         self.encoder, self.decoder, self.tokenizer, self.labels = encoder, decoder, tokenizer, list(labels)
         self.pretrained, self.fine_tuning = pretrained, fine_tuning or FineTuning()
-        self.label_smoothing = label_smoothing
+        self.label_smoothing, self.consistency = label_smoothing, consistency
         self.eval_loss, self.eval_confusion = MeanMetric(), Confusion(decoder.num_classes)
 
     def assets(self) -> dict[str, bytes]:
@@ -102,6 +114,11 @@ class SentimentClassification(Task):
             raise UserError(
                 f"model.init_args.encoder: vocab_size is {self.encoder.vocab_size}, "
                 f"but the vocabulary has {self.tokenizer.vocab_size} tokens"
+            )
+        buckets = self.tokenizer.buckets if isinstance(self.tokenizer, SpelledTokenizer) else 0
+        if self.encoder.ngrams != buckets:
+            raise UserError(
+                f"model.init_args.encoder: ngrams is {self.encoder.ngrams}, but the tokenizer has {buckets} of them"
             )
         resumes = self._trainer is None or getattr(self.trainer, "ckpt_path", None) is not None
         if stage == "fit" and self.pretrained is not None and not resumes:
@@ -147,7 +164,14 @@ class SentimentClassification(Task):
         return LossSum(total, (batch.labels >= 0).sum().float())
 
     def training_step(self, batch: ClassificationBatch, batch_idx: int) -> Tensor:
-        return self.normalised(self._loss(self.logits(batch), batch))
+        logits = self.logits(batch)
+        loss = self._loss(logits, batch)
+        if self.consistency:
+            again = self.logits(batch)
+            both = (loss.total + self._loss(again, batch).total) / 2
+            apart = divergence(logits, again)[batch.labels >= 0].sum()
+            loss = LossSum(both + self.consistency * apart, loss.weight)
+        return self.normalised(loss)
 
     def validation_step(self, batch: ClassificationBatch, batch_idx: int) -> None:
         self._evaluate(batch)
