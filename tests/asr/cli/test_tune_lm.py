@@ -31,7 +31,7 @@ def test_tuned_weights_are_used_by_transcribe_and_test(folder, run, tmp_path):
     lines = tables[0].splitlines()
     assert lines[0].split() == ["alpha", "beta", "rescore", "WER"]
     assert len(lines) == 7
-    (best,) = (line.split() for line in lines if line.endswith("best"))
+    (best,) = (line.split() for line in lines if line.endswith("chosen"))
     written = json.loads((tmp_path / "best.json").read_text())
     assert [written["alpha"], written["beta"]] == [float(best[0]), float(best[1])]
     arguments = ["--checkpoint", folder / "model.ckpt", "--search", tmp_path / "best.json", "--jobs", 1]

@@ -3,7 +3,7 @@ import torch
 
 from s2s_asr.search.searcher import Searcher
 from s2s_asr.search.settings import SearchSettings, load_settings
-from s2s_asr.search.tuning import FrameCache, Trial, tune
+from s2s_asr.search.tuning import FrameCache, Trial, choose, tune
 from s2s_core.errors import UserError
 from s2s_core.text.tokenizers import CharTokenizer
 
@@ -51,6 +51,18 @@ def test_rescoring_weights_are_tried_on_the_lists_of_each_search(arpa):
     with Searcher(SearchSettings(rescore=arpa), TOKENIZER) as searcher:
         trials = tune(searcher, frames(), ["ab"] * 3, [0.0], [0.0], [0.0, 0.01, 0.5])
     assert [trial.wer for trial in trials] == [1.0, 1.0, 0.0]
+
+
+def test_of_what_is_as_good_the_least_weight_is_chosen():
+    def trial(alpha, beta, *errors):
+        return Trial(alpha, beta, 0.0, sum(errors) / 40, errors)
+
+    best = trial(1.5, 3.0, 0, 0, 1, 0, 0, 0, 0, 0)
+    same = trial(1.0, 2.0, 0, 0, 0, 1, 0, 0, 0, 1)  # 1 worse, 1.66 is a standard error: (0, 0, -1, 1, 0, 0, 0, 1)
+    worse = trial(0.0, 0.0, 1, 1, 1, 1, 0, 1, 0, 0)  # 4 worse, 1.41 is one
+    assert choose([worse, same, best]) is same
+    assert choose([worse, best]) is best
+    assert choose([best, trial(1.5, -1.0, *best.errors)]).beta == -1.0
 
 
 def test_kept_frames_come_back_and_those_of_others_are_refused(tmp_path):

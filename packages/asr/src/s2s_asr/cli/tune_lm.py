@@ -26,8 +26,10 @@ MOST_VALUES = 1000
 
 EPILOG = """\
 FILES are recordings with transcripts: manifests as `transcribe` takes them. They are recognised once; then every
-combination of weights is searched, on all cores. The table goes to standard output, the best weights to --output,
-from where `transcribe --search FILE` and `test --search FILE` take them. Tune on validation data, not on the test set.
+combination of weights is searched, on all cores. The table goes to standard output, the weights that are chosen to
+--output, from where `transcribe --search FILE` and `test --search FILE` take them: of all that are not worse than the
+best by more than one standard error, those that trust language models least. Tune on validation data, not on the
+test set.
 
 values: FROM:TO:STEP, or numbers separated by commas
 """
@@ -45,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     if settings.rescore is None:
         options.rescore_weight = [0.0]
     from s2s_asr.search.searcher import Searcher
-    from s2s_asr.search.tuning import tune
+    from s2s_asr.search.tuning import choose, tune
     from s2s_asr.transcribe import Transcriber
 
     transcriber = Transcriber.load(options.checkpoint, chosen_device(options.device))
@@ -55,11 +57,12 @@ def main(argv: Sequence[str]) -> int:
         progress = _Progress(searches)
         trials = tune(searcher, frames, references, options.alpha, options.beta, options.rescore_weight, progress.done)
         progress.close()
-    best = min(trials, key=lambda trial: trial.wer)
-    _print(trials, best, options.format)
-    print(f"{progress.summary()}; best WER {best.wer:.2%} at {_weights(best)}", file=sys.stderr)
+    best, chosen = min(trials, key=lambda trial: trial.wer), choose(trials)
+    _print(trials, best, chosen, options.format)
+    about = f"best WER {best.wer:.2%} at {_weights(best)}; chosen {chosen.wer:.2%} at {_weights(chosen)}"
+    print(f"{progress.summary()}; {about}", file=sys.stderr)
     if options.output is not None:
-        weights = {"alpha": best.alpha, "beta": best.beta, "rescore_weight": best.rescore_weight}
+        weights = {"alpha": chosen.alpha, "beta": chosen.beta, "rescore_weight": chosen.rescore_weight}
         replace(settings, **weights).save(options.output)
     return 0
 
@@ -74,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("files", nargs="+", metavar="FILES", help="recordings with transcripts, see below")
     add("--checkpoint", required=True, type=Path, metavar="PATH", help="of the recogniser, as `fit` wrote it")
-    add("--output", type=Path, metavar="FILE", help="where to write the best settings, as JSON")
+    add("--output", type=Path, metavar="FILE", help="where to write the chosen settings, as JSON")
     add("--format", choices=["text", "json"], default="text", help="of the table (default: %(default)s)")
     add(
         "--logits", type=Path, metavar="FILE", help="keep the recogniser's output here, and take it from here next time"
@@ -135,14 +138,15 @@ def _recognised(transcriber: Transcriber, sources: list[NamedSource]) -> list[Te
     return frames
 
 
-def _print(trials: list[Trial], best: Trial, form: str) -> None:
+def _print(trials: list[Trial], best: Trial, chosen: Trial, form: str) -> None:
     if form == "json":
         for trial in trials:
-            print(json.dumps({**asdict(trial), "best": trial == best}))
+            weights = {key: value for key, value in asdict(trial).items() if key != "errors"}
+            print(json.dumps({**weights, "best": trial == best, "chosen": trial == chosen}))
         return
     print(f"{'alpha':>7} {'beta':>7} {'rescore':>7} {'WER':>8}")
     for trial in trials:
-        mark = "  best" if trial == best else ""
+        mark = ("  best" if trial == best else "") + ("  chosen" if trial == chosen else "")
         print(f"{trial.alpha:>7g} {trial.beta:>7g} {trial.rescore_weight:>7g} {trial.wer:>8.2%}{mark}")
 
 

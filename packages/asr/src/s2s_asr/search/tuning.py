@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 import pickle
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from s2s_asr.search.hypotheses import Hypothesis
 from s2s_asr.search.searcher import Searcher
-from s2s_core.error_rate import ErrorRate
+from s2s_core.error_rate import edit_distance
 from s2s_core.errors import UserError
 
 
@@ -26,6 +27,8 @@ class Trial:
     rescore_weight: float
     """0 without a rescoring model."""
     wer: float
+    errors: tuple[int, ...] = field(default=(), repr=False, compare=False)
+    """Of each utterance."""
 
 
 def tune(
@@ -47,6 +50,7 @@ def tune(
         progress: told how many searches are done.
     """
     grid = list(itertools.product(alphas, betas))
+    words = max(1, sum(len(reference.split()) for reference in references))
     results = searcher.each((one, weights) for weights in grid for one in frames)
     if progress is not None:
         results = _counted(results, progress)
@@ -55,8 +59,29 @@ def tune(
         found = list(itertools.islice(results, len(frames)))
         for weight in rescore_weights:
             texts = [_best(row, weight) for row in found]
-            trials.append(Trial(alpha, beta, weight, _error_rate(texts, references)))
+            errors = tuple(edit_distance(a.split(), b.split()) for a, b in zip(texts, references, strict=True))
+            trials.append(Trial(alpha, beta, weight, sum(errors) / words, errors))
     return trials
+
+
+def choose(trials: Sequence[Trial]) -> Trial:
+    """The trial that trusts language models least among those that are as good as the best.
+
+    As good means: not worse by more than one standard error of the difference, utterance by utterance. Of a plateau
+    on few utterances the best corner is chance, and the one with the most weight on language models does worst on
+    other speakers; this is the rule of one standard error (Breiman et al. 1984, section 3.4.3) on paired differences.
+    """
+    best = min(trials, key=lambda trial: trial.wer)
+    return min(
+        (trial for trial in trials if _is_as_good(trial, best)),
+        key=lambda trial: (trial.alpha, trial.rescore_weight, abs(trial.beta), trial.wer),
+    )
+
+
+def _is_as_good(trial: Trial, best: Trial) -> bool:
+    worse = [a - b for a, b in zip(trial.errors, best.errors, strict=True)]
+    total = sum(worse)
+    return total <= math.sqrt(sum((one - total / len(worse)) ** 2 for one in worse))
 
 
 def _counted(results: Iterator[list[Hypothesis]], progress: Callable[[int], None]) -> Iterator[list[Hypothesis]]:
@@ -67,12 +92,6 @@ def _counted(results: Iterator[list[Hypothesis]], progress: Callable[[int], None
 
 def _best(found: Sequence[Hypothesis], rescore_weight: float) -> str:
     return max(found, key=lambda one: one.acoustic + one.words_score + rescore_weight * one.rescoring).text
-
-
-def _error_rate(texts: list[str], references: Sequence[str]) -> float:
-    rate = ErrorRate("word")
-    rate.update(texts, list(references))
-    return float(rate.compute())
 
 
 class FrameCache:

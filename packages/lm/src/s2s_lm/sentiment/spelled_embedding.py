@@ -21,8 +21,8 @@ class SpelledEmbedding(nn.Module):
         words: tokens below this are words, those from here on n-grams of the word before them.
         vocab_size: words and n-grams.
         size: of a vector.
-        word_dropout: drop probability of words' own vectors, everywhere at once, and of the spelling of each word by
-            itself, so that either can stand for both.
+        word_dropout: drop probability of a word's own vector and, by itself, of its spelling, wherever the word
+            occurs, so that either can stand for both.
     """
 
     def __init__(self, words: int, vocab_size: int, size: int, word_dropout: float = 0.0) -> None:
@@ -56,7 +56,8 @@ class SpelledEmbedding(nn.Module):
         spelling = F.embedding_bag(ngrams, self.ngrams.weight, before, mode="sum")
         scale = counts.clamp(min=1).rsqrt()
         if dropout:
-            scale = scale * torch.empty_like(scale).bernoulli_(1 - dropout).div_(1 - dropout)
+            kept = torch.empty(self.words, device=tokens.device).bernoulli_(1 - dropout).div_(1 - dropout)
+            scale = scale * kept[found[starts]]
         vectors = (own + spelling * scale[:, None].to(spelling.dtype)) / math.sqrt(2)
         words = is_word.sum(1)
         counted = words.tolist()

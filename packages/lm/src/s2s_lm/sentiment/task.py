@@ -59,9 +59,9 @@ class SentimentClassification(Task):
             not know are reported and begin as the mean of its vectors.
         fine_tuning: rates and unfreezing by layer.
         label_smoothing: probability that is spread over all classes.
-        consistency: weight of the divergence between two passes under dropouts of their own (R-Drop, Liang et al. 2021,
-            https://arxiv.org/abs/2106.14448, equation 4, whose alpha is twice this, as it adds up both passes' losses
-            where their mean is taken here); one pass if 0.
+        consistency: weight of the divergence between two views of each text under dropouts of their own (R-Drop, Liang
+            et al. 2021, https://arxiv.org/abs/2106.14448, equation 4, whose alpha is twice this, as it adds up both
+            views' losses where their mean is taken here); one view if 0. Dropped words are dropped from both.
 
     Raises:
         ValueError: if sizes of neighbouring parts differ.
@@ -164,14 +164,13 @@ class SentimentClassification(Task):
         return LossSum(total, (batch.labels >= 0).sum().float())
 
     def training_step(self, batch: ClassificationBatch, batch_idx: int) -> Tensor:
-        logits = self.logits(batch)
-        loss = self._loss(logits, batch)
-        if self.consistency:
-            again = self.logits(batch)
-            both = (loss.total + self._loss(again, batch).total) / 2
-            apart = divergence(logits, again)[batch.labels >= 0].sum()
-            loss = LossSum(both + self.consistency * apart, loss.weight)
-        return self.normalised(loss)
+        if not self.consistency:
+            return self.normalised(self._loss(self.logits(batch), batch))
+        both = batch.twice()
+        logits = self.logits(both)
+        loss = self._loss(logits, both)
+        apart = divergence(*logits.chunk(2))[batch.labels >= 0].sum()
+        return self.normalised(LossSum(loss.total / 2 + self.consistency * apart, loss.weight / 2))
 
     def validation_step(self, batch: ClassificationBatch, batch_idx: int) -> None:
         self._evaluate(batch)
