@@ -73,7 +73,7 @@ def test_two_processes_predict_and_measure_what_one_does(best, corpus, lightning
         found[processes] = output.read_text(), json.loads(metrics)
     assert found[1][0].count("\n") == 4
     assert found[2][0] == found[1][0]
-    assert found[2][1] == pytest.approx(found[1][1], abs=2e-6)
+    assert found[2][1] == pytest.approx(found[1][1], rel=1e-6, abs=2e-6)  # a float32 loss of hundreds
 
 
 def test_the_config_of_a_run_is_shown_again(trained, tiny_config, capsys):
