@@ -21,6 +21,7 @@ from page_servers import ask_server, curl_can_ask, questions_to, servers_of
 from pages import OTHERS, REPOSITORY, TUTORIALS, blocks_of, commands_in, label, plain, settings_on, using_commands
 from s2s_core.cli.main import main
 from stand_ins import FILES, RATE_HZ, noise
+from untrained import write_recogniser
 
 SHORT = ["--trainer.accelerator=cpu", "--trainer.limit_train_batches=2", "--trainer.limit_val_batches=2"]
 SHORT += ["--trainer.check_val_every_n_epoch=1"]
@@ -130,7 +131,9 @@ def provide(task, word):
     suffix = path.suffix
     if suffix in {".ckpt", ".wav", ".flac", ".mp3", ".opus", ".jpg", ".gz", ".txt", ".en", ".arpa", ".lm"}:
         path.parent.mkdir(parents=True, exist_ok=True)
-    if suffix == ".ckpt":
+    if word == "recogniser.ckpt":
+        write_recogniser(path)
+    elif suffix == ".ckpt":
         shutil.copy(f"runs/{BEST[task]}/checkpoints/best.ckpt", path)
     elif suffix in {".wav", ".flac", ".mp3", ".opus"}:
         noise(path)

@@ -1,37 +1,17 @@
 """A recogniser as synthesis uses it: from its checkpoint, through core alone."""
 
-from functools import partial
-
 import numpy as np
 import pytest
-import torch
 
-from s2s_asr.decoders.ctc import CtcDecoder
-from s2s_asr.encoders.tdnn import TdnnBlock, TdnnEncoder
-from s2s_asr.losses.ctc import CtcLoss
-from s2s_asr.task import SpeechToText
 from s2s_asr.transcribe import Transcriber
-from s2s_core.audio.features import LogMel
-from s2s_core.checkpoint import SECTION, section_of
 from s2s_core.recognition import load_recogniser
-from s2s_core.text.tokenizers import CharTokenizer
+from untrained import write_recogniser
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    torch.manual_seed(3)
-    decoder = CtcDecoder(24, 28)
-    torch.nn.init.normal_(decoder.linear.weight, std=1.0)
-    task = SpeechToText(
-        features=LogMel(20),
-        encoder=TdnnEncoder(20, [TdnnBlock(24, 11, stride=2)]),
-        decoder=decoder,
-        loss=CtcLoss(),
-        tokenizer=CharTokenizer(),
-        optimizer=partial(torch.optim.SGD, lr=0.1),
-    )
     path = tmp_path_factory.mktemp("model") / "model.ckpt"
-    torch.save({SECTION: section_of(task), "state_dict": task.state_dict()}, path)
+    write_recogniser(path)
     return path
 
 

@@ -1,19 +1,10 @@
 """A checkpoint of an untrained model that searches, and what it needs."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 import soundfile
-import torch
 
-from s2s_asr.decoders.ctc import CtcDecoder
-from s2s_asr.encoders.tdnn import TdnnBlock, TdnnEncoder
-from s2s_asr.losses.ctc import CtcLoss
-from s2s_asr.task import SpeechToText
-from s2s_core.audio.features import LogMel
-from s2s_core.checkpoint import SECTION, section_of
-from s2s_core.text.tokenizers import CharTokenizer
+from untrained import write_recogniser
 
 ARPA = """Noise of a toolkit
 \\data\\
@@ -38,19 +29,7 @@ ngram 2=1
 def folder(tmp_path_factory):
     """A checkpoint, three recordings of noise, a manifest with transcripts and a language model."""
     folder = tmp_path_factory.mktemp("search")
-    torch.manual_seed(3)
-    decoder = CtcDecoder(24, 3)
-    torch.nn.init.normal_(decoder.linear.weight, std=1.0)
-    task = SpeechToText(
-        features=LogMel(20),
-        encoder=TdnnEncoder(20, [TdnnBlock(24, 11, stride=2)]),
-        decoder=decoder,
-        loss=CtcLoss(),
-        tokenizer=CharTokenizer(" ab"),
-        optimizer=partial(torch.optim.SGD, lr=0.1),
-    )
-    lightning = {"pytorch-lightning_version": "2.6.6", "epoch": 0, "global_step": 0}
-    torch.save({SECTION: section_of(task), "state_dict": task.state_dict(), **lightning}, folder / "model.ckpt")
+    write_recogniser(folder / "model.ckpt", " ab")
     rng = np.random.default_rng(0)
     rows = ["wav_filename,wav_filesize,transcript"]
     for number in range(3):

@@ -35,7 +35,7 @@ def test_test_measures_with_a_search(folder, run, tmp_path):
 def test_test_rescores_on_the_device_of_the_model(folder, monkeypatch):
     devices = []
 
-    def evaluate(verb, task, argv, prepare):
+    def evaluate(verb, task, argv, prepare, options):
         prepare(load_task(folder / "model.ckpt", "asr"), torch.device("cuda:1"))
         return 0
 

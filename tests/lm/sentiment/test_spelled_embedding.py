@@ -9,7 +9,7 @@ from s2s_lm.sentiment.spelled_embedding import SpelledEmbedding
 @pytest.fixture
 def embedding():
     torch.manual_seed(0)
-    return SpelledEmbedding(words=5, vocab_size=9, size=3).eval()
+    return SpelledEmbedding(words=5, ngrams=4, size=3).eval()
 
 
 def test_a_word_is_itself_and_its_ngrams(embedding):
@@ -44,7 +44,7 @@ def test_texts_of_words_alone(embedding):
 
 def test_word_and_spelling_are_dropped_by_themselves():
     torch.manual_seed(0)
-    embedding = SpelledEmbedding(words=500, vocab_size=501, size=1, word_dropout=0.5).train()
+    embedding = SpelledEmbedding(words=500, ngrams=1, size=1, word_dropout=0.5).train()
     torch.nn.init.constant_(embedding.own.weight, 1.0)
     torch.nn.init.constant_(embedding.ngrams.weight, 10.0)
     tokens = torch.stack([torch.arange(500), torch.full((500,), 500)], 1).reshape(1, -1)
@@ -64,4 +64,4 @@ def test_half_precision_is_close(embedding):
 
 def test_sizes_are_checked():
     with pytest.raises(ValueError, match="words"):
-        SpelledEmbedding(10, 9, 3)
+        SpelledEmbedding(10, 0, 3)

@@ -28,8 +28,14 @@ def embed(embedding: nn.Embedding, tokens: Tensor, word_dropout: float) -> Tenso
     vectors = F.embedding(tokens, embedding.weight)
     if not word_dropout:
         return vectors
-    kept = torch.empty(embedding.num_embeddings, device=tokens.device).bernoulli_(1 - word_dropout)
-    return vectors * (kept.div_(1 - word_dropout)[tokens].unsqueeze(-1).to(vectors.dtype))
+    return vectors * kept_words(embedding.num_embeddings, tokens, word_dropout).unsqueeze(-1).to(vectors.dtype)
+
+
+def kept_words(count: int, tokens: Tensor, word_dropout: float) -> Tensor:
+    """What each of ``tokens``, numbers below ``count``, is multiplied by: 0 or ``1 / (1 - word_dropout)``, the same
+    wherever a word occurs; float32, of their shape."""
+    kept = torch.empty(count, device=tokens.device).bernoulli_(1 - word_dropout)
+    return kept.div_(1 - word_dropout)[tokens]
 
 
 def check_probabilities(**values: float) -> None:

@@ -29,6 +29,8 @@ class LmTokenizer(Tokenizer):
     eos_id: int
     unk_id: int
     unit: Unit
+    buckets: int = 0
+    """How many of the ids, the last, are n-grams of the word before them."""
 
     @property
     def is_ready(self) -> bool:
@@ -149,12 +151,12 @@ class VocabularyTokenizer(LmTokenizer):
 
     def words_of(self) -> list[float]:
         if self.unit == "words":
-            return [1.0] * self.vocab_size
+            return [1.0] * len(self.entries)
         return [1.0 if number == self.eos_id or entry.isspace() else 0.0 for number, entry in enumerate(self.entries)]
 
     def characters_of(self) -> list[float]:
         if self.unit == "characters":
-            return [1.0] * self.vocab_size
+            return [1.0] * len(self.entries)
         return [0.0 if number == self.eos_id else len(entry) + 1.0 for number, entry in enumerate(self.entries)]
 
 
@@ -290,11 +292,10 @@ class SpelledTokenizer(VocabularyTokenizer):
         return ids[index] < self.words
 
     def words_of(self) -> list[float]:
-        return [1.0] * self.words + [0.0] * self.buckets
+        return super().words_of() + [0.0] * self.buckets
 
     def characters_of(self) -> list[float]:
-        ends = [0.0 if number == self.eos_id else len(entry) + 1.0 for number, entry in enumerate(self.entries)]
-        return ends + [0.0] * self.buckets
+        return super().characters_of() + [0.0] * self.buckets
 
 
 def vocabulary_file(entries: Iterable[str], counts: Iterable[int] | None = None) -> bytes:

@@ -201,17 +201,15 @@ class TextToSpeech(Task):
 
     def _judge(self, recogniser: SpeechRecogniser, batch: SpeechBatch, made: Spectrogram) -> None:
         """Count the words that a recogniser takes for others, in synthetic speech and in the recordings."""
-        rate = self.features.sample_rate_hz
-        spoken = self.vocoder(made, self._seeds(batch.ids)).cpu().numpy()
-        samples = self.features.samples(made.lengths).tolist()
-        recorded, recorded_samples = batch.audio.cpu().numpy(), batch.audio_lengths.tolist()
         texts = [recogniser.spell(self.tokenizer.normalise(text)) for text in batch.texts]
-        for metric, audio, lengths in (
-            (self.eval_wer, spoken, samples),
-            (self.eval_recorded_wer, recorded, recorded_samples),
-        ):
-            heard = recogniser.recognise([row[:n] for row, n in zip(audio, lengths, strict=True)], rate)
-            metric.update(heard, texts)
+
+        def count(errors: ErrorRate, audio: Tensor, lengths: Tensor) -> None:
+            recordings = [row[:samples] for row, samples in zip(audio.cpu().numpy(), lengths.tolist(), strict=True)]
+            errors.update(recogniser.recognise(recordings, self.features.sample_rate_hz), texts)
+
+        spoken = self.vocoder(made, self._seeds(batch.ids))
+        count(self.eval_wer, spoken, self.features.samples(made.lengths))
+        count(self.eval_recorded_wer, batch.audio, batch.audio_lengths)
 
     def synthesise(
         self,

@@ -32,7 +32,4 @@ def main(argv: Sequence[str]) -> int:
 
             model.searcher = stack.enter_context(Searcher.of(model, settings, options.jobs, device))
 
-        status = evaluate("test", find_task("asr"), rest, prepare)
-    if {"-h", "--help"} & set(rest) or not argv:
-        print("\n" + parser.format_help().partition("\n\n")[2].rstrip())
-    return status
+        return evaluate("test", find_task("asr"), rest, prepare, parser)

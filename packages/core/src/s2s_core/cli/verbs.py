@@ -104,9 +104,24 @@ def bench(task: TaskInfo, argv: list[str]) -> int:
     return main(task, argv)
 
 
-def evaluate(verb: str, task: TaskInfo, argv: list[str], prepare: Callable[[Any, Any], None] | None = None) -> int:
-    """Measure a checkpoint; ``verb`` is ``validate`` or ``test``, ``prepare`` is shown model and device before."""
+def evaluate(
+    verb: str,
+    task: TaskInfo,
+    argv: list[str],
+    prepare: Callable[[Any, Any], None] | None = None,
+    options: VerbParser | None = None,
+) -> int:
+    """Measure a checkpoint.
+
+    Args:
+        verb: ``validate`` or ``test``.
+        argv: what ``options`` left.
+        prepare: is shown model and device before.
+        options: those of the task's own, for the help.
+    """
     if _helped(verb, task, argv):
+        if options is not None and "--help-keys" not in argv:
+            print("\n" + options.format_help().partition("\n\n")[2].rstrip())
         return 0
     from s2s_core.cli.runs import evaluation
 

@@ -60,18 +60,11 @@ inline void philox(uint64_t first, uint64_t seed, UintVec words[4]) {
     }
 }
 
-inline void put(float *to, Vec value) { store(to, value); }
-
-inline void put(uint16_t *to, Vec value) {
-    const HalfVec rounded = half(value);
-    std::memcpy(to, &rounded, sizeof rounded);
-}
-
 template <typename Number> void drop_tile(const Number *x, Number *y, const UintVec words[4], uint32_t keep, float scale) {
     for (int part = 0; part < 8; ++part) {
         const UintVec share = part < 4 ? words[part] & 0xffffu : words[part - 4] >> 16;
         const Vec value = widen(x + part * kLanes) * scale;
-        put(y + part * kLanes, share < keep ? value : Vec{});
+        store(y + part * kLanes, share < keep ? value : Vec{});
     }
 }
 

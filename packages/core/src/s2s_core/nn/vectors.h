@@ -52,6 +52,11 @@ inline HalfVec half(Vec value) {
     return __builtin_convertvector(value != value ? nan : rounded, HalfVec);
 }
 
+inline void store(uint16_t *to, Vec value) {
+    HalfVec rounded = half(value);
+    std::memcpy(to, &rounded, sizeof rounded);
+}
+
 // e^x to 2 ulp: 2^n * e^r with |r| <= ln 2 / 2 and Taylor's series to the seventh power. NaN stays NaN.
 inline Vec exponential(Vec x) {
     const Vec low = Vec{} - 87.0f, high = Vec{} + 87.0f;

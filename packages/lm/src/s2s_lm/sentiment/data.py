@@ -70,7 +70,7 @@ class ClassificationData(PreparedData):
             if labels != module.labels:
                 raise UserError(f"{path}: classes are {', '.join(labels)}, the model's {', '.join(module.labels)}")
             if metadata["vocabulary"] != module.tokenizer.fingerprint():
-                spelling = getattr(module.tokenizer, "buckets", 0)
+                spelling = module.tokenizer.buckets
                 hint = f"; the model's has spelling: prepare with --spelling {spelling}" if spelling else ""
                 raise UserError(f"{path}: was prepared with another vocabulary than the model's{hint}")
 

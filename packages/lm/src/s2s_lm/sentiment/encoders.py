@@ -46,7 +46,7 @@ class BidirectionalEncoder(TextEncoder):
         self.vocab_size, self.dropout, self.word_dropout = vocab_size, dropout, word_dropout
         self.ngrams = ngrams
         if ngrams:
-            self.embedding = SpelledEmbedding(vocab_size - ngrams, vocab_size, embedding_size, word_dropout)
+            self.embedding = SpelledEmbedding(vocab_size - ngrams, ngrams, embedding_size, word_dropout)
         else:
             self.embedding = nn.Embedding(vocab_size, embedding_size)
             nn.init.normal_(self.embedding.weight, std=0.1)

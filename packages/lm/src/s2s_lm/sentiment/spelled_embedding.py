@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s_lm.dropout import embed
+from s2s_lm.dropout import embed, kept_words
 
 
 class SpelledEmbedding(nn.Module):
@@ -19,19 +19,19 @@ class SpelledEmbedding(nn.Module):
 
     Args:
         words: tokens below this are words, those from here on n-grams of the word before them.
-        vocab_size: words and n-grams.
+        ngrams: how many of those there are.
         size: of a vector.
         word_dropout: drop probability of a word's own vector and, by itself, of its spelling, wherever the word
             occurs, so that either can stand for both.
     """
 
-    def __init__(self, words: int, vocab_size: int, size: int, word_dropout: float = 0.0) -> None:
+    def __init__(self, words: int, ngrams: int, size: int, word_dropout: float = 0.0) -> None:
         super().__init__()
-        if not 0 < words <= vocab_size:
-            raise ValueError(f"words must be in [1, vocab_size], got {words} of {vocab_size}")
+        if words < 1 or ngrams < 1:
+            raise ValueError(f"words and ngrams must be at least 1, got {words} and {ngrams}")
         self.words, self.word_dropout = words, word_dropout
         self.own = nn.Embedding(words, size)
-        self.ngrams = nn.Embedding(max(1, vocab_size - words), size)
+        self.ngrams = nn.Embedding(ngrams, size)
         for table in (self.own, self.ngrams):
             nn.init.normal_(table.weight, std=0.1)
 
@@ -56,8 +56,7 @@ class SpelledEmbedding(nn.Module):
         spelling = F.embedding_bag(ngrams, self.ngrams.weight, before, mode="sum")
         scale = counts.clamp(min=1).rsqrt()
         if dropout:
-            kept = torch.empty(self.words, device=tokens.device).bernoulli_(1 - dropout).div_(1 - dropout)
-            scale = scale * kept[found[starts]]
+            scale = scale * kept_words(self.words, found[starts], dropout)
         vectors = (own + spelling * scale[:, None].to(spelling.dtype)) / math.sqrt(2)
         words = is_word.sum(1)
         counted = words.tolist()

@@ -25,7 +25,7 @@ from s2s_lm.sentiment.encoders import LanguageModelEncoder
 from s2s_lm.sentiment.interfaces import ClassificationBatch, TextDecoder, TextEncoder
 from s2s_lm.sentiment.metrics import figures, picture
 from s2s_lm.sentiment.transfer import load_language_model
-from s2s_lm.tokenizers import LmTokenizer, SpelledTokenizer
+from s2s_lm.tokenizers import LmTokenizer
 
 _log = logging.getLogger(__name__)
 
@@ -115,10 +115,10 @@ class SentimentClassification(Task):
                 f"model.init_args.encoder: vocab_size is {self.encoder.vocab_size}, "
                 f"but the vocabulary has {self.tokenizer.vocab_size} tokens"
             )
-        buckets = self.tokenizer.buckets if isinstance(self.tokenizer, SpelledTokenizer) else 0
-        if self.encoder.ngrams != buckets:
+        if self.encoder.ngrams != self.tokenizer.buckets:
             raise UserError(
-                f"model.init_args.encoder: ngrams is {self.encoder.ngrams}, but the tokenizer has {buckets} of them"
+                f"model.init_args.encoder: ngrams is {self.encoder.ngrams}, "
+                f"but the tokenizer has {self.tokenizer.buckets} of them"
             )
         resumes = self._trainer is None or getattr(self.trainer, "ckpt_path", None) is not None
         if stage == "fit" and self.pretrained is not None and not resumes:

@@ -32,7 +32,4 @@ def main(argv: Sequence[str]) -> int:
 
             model.recogniser = load_recogniser(options.recogniser, str(device))
 
-    status = evaluate("test", find_task("tts"), rest, prepare)
-    if {"-h", "--help"} & set(rest) or not argv:
-        print("\n" + parser.format_help().partition("\n\n")[2].rstrip())
-    return status
+    return evaluate("test", find_task("tts"), rest, prepare, parser)
