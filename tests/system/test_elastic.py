@@ -21,9 +21,7 @@ LIGHTNING = str(Path(sys.executable).with_name("lightning"))
 def start(folder, config, *more):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "--max-restarts=4"]
     words = [LIGHTNING, "run", "asr", "fit", "--config", str(config), "--output", "run", "--data.num_workers=0"]
-    # Gloo's processes can miss each other while they connect: after a minute torchrun starts them again
-    ddp = ["--trainer.strategy=lightning.pytorch.strategies.DDPStrategy", "--trainer.strategy.timeout=0:01:00"]
-    words += ["--trainer.devices=2", *ddp, *more]
+    words += ["--trainer.devices=2", *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen(
         [*launcher, *words], cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -76,6 +74,41 @@ def test_a_killed_worker_is_started_again_and_nothing_is_lost(tiny_config, tmp_p
         assert torch.equal(ours["state_dict"][name], value), name
     assert len(theirs["s2s"]["random_of_ranks"]) == 1
     assert not torch.equal(theirs["s2s"]["random_of_ranks"][0]["torch"], theirs["s2s"]["random"]["torch"])
+
+
+RETURNING = """
+import datetime, os, sys, time
+import torch.distributed as dist
+from s2s_core.strategies.restart import renew_store
+
+renew_store()
+attempt, rank = int(os.environ["TORCHELASTIC_RESTART_COUNT"]), int(os.environ["RANK"])
+time.sleep((attempt + rank) % 2)  # who comes first changes: it would read what the other left behind
+dist.init_process_group("gloo", timeout=datetime.timedelta(seconds=30))
+ranks = [None, None]
+dist.all_gather_object(ranks, rank)
+store = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+left = store.check(["left"])
+dist.barrier()
+store.set("left", "behind")
+sys.stdout.write(f"attempt {attempt}, rank {rank}: {ranks}, left {left}\\n")
+sys.stdout.flush()
+dist.barrier()
+dist.destroy_process_group()
+sys.exit(attempt < 3)
+"""
+
+
+@pytest.mark.slow
+def test_workers_that_return_find_each_other_and_nothing_of_those_before(tmp_path):
+    (tmp_path / "returning.py").write_text(RETURNING)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "--max-restarts=3"]
+    done = subprocess.run(
+        [*command, "returning.py"], cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    expected = [f"attempt {attempt}, rank {rank}: [0, 1], left False" for attempt in range(4) for rank in range(2)]
+    assert sorted(done.stdout.splitlines()) == expected
 
 
 def launches(kind):

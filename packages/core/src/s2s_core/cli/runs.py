@@ -27,6 +27,7 @@ from s2s_core.cli.lightning_cli import RUN_CONFIG, TaskCLI
 from s2s_core.cli.main import INTERRUPTED
 from s2s_core.cli.tasks import TaskInfo, installed_tasks
 from s2s_core.errors import UserError
+from s2s_core.strategies.restart import renew_store
 from s2s_core.tracking.weights_and_biases import give_back, in_sweep, sweep_folder
 
 LAST = "last"
@@ -38,6 +39,7 @@ OVERLAYS = "overlays/"
 def train(task: TaskInfo, argv: list[str]) -> int:
     """Train as the arguments say; returns the exit status."""
     quiet_lightning()
+    renew_store()
     atexit.register(_leave_process_group)
     resolved = resolve_config_arguments(argv, task.config_home)
     asked = _peek(argv)
@@ -77,6 +79,7 @@ def train(task: TaskInfo, argv: list[str]) -> int:
 def evaluation(task: TaskInfo, argv: list[str]) -> Iterator[tuple[TaskCLI, str]]:
     """Build a checkpoint's task, its data as trained with unless the arguments say otherwise, and a trainer."""
     quiet_lightning()
+    renew_store()
     atexit.register(_leave_process_group)
     resolved = resolve_config_arguments(argv, task.config_home)
     asked = _peek(argv)
