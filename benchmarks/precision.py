@@ -48,8 +48,9 @@ class Workload:
 WORKLOADS = {
     "jasper-10x5": Workload("asr", "jasper/10x5", 2, 64),
     "transformer-base": Workload("nmt", "transformer-base", 64, 512, cuda_seconds=17.0),
-    "transformer-big": Workload("nmt", "transformer-big", 16, 512, cuda_seconds=17.0),
+    "transformer-big": Workload("nmt", "transformer-big", 64, 512, cuda_seconds=17.0),
     "gnmt": Workload("nmt", "gnmt", 16, 128),
+    "tacotron2": Workload("tts", "tacotron2/lj-speech", 8, 48, cpu_seconds=5.0),
     "lstm-lm": Workload("lm", "wikitext-2-awd", 32, 80),
     "resnet-50": Workload("images", "resnet50-v2", 8, 128),
 }
