@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from torch.distributed import TCPStore
+from torch import distributed
 
-_kept: list[TCPStore] = []
-"""The servers that this process hosts: one lives as long as something refers to it."""
+_kept: list[object] = []
+"""The stores that this process hosts: one ends when nothing refers to it any more."""
 
 
 def renew_store() -> None:
@@ -22,10 +22,10 @@ def renew_store() -> None:
     if attempt == "0" or os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return
     host, key = os.environ["MASTER_ADDR"], f"s2s/store_of_attempt_{attempt}"
-    shared = TCPStore(host, int(os.environ["MASTER_PORT"]), is_master=False)
+    shared = distributed.TCPStore(host, int(os.environ["MASTER_PORT"]), is_master=False)  # pyright: ignore[reportPrivateImportUsage]
     if os.environ["RANK"] == "0":
-        # shared among the clients of this process, so that the process group's own store is this one
-        own = TCPStore(host, 0, is_master=True, wait_for_workers=False, multi_tenant=True)
+        # multi-tenant: the process group's own store of this address is then this one
+        own = distributed.TCPStore(host, 0, is_master=True, wait_for_workers=False, multi_tenant=True)  # pyright: ignore[reportPrivateImportUsage]
         _kept.append(own)
         shared.set(key, str(own.port))
     os.environ["MASTER_PORT"] = shared.get(key).decode()
