@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from s2s_core.errors import UserError
@@ -19,12 +19,13 @@ _PREPARED = ("*.jsonl.gz", "*.arrow", SUMMARY_FILE)
 
 @contextmanager
 def all_or_nothing(output: Path, overwrite: bool) -> Iterator[Path]:
-    """Give a folder to write into; its content moves to ``output`` at the end, and nothing does after an error.
+    """Give a folder to write into; its content moves to ``output`` at the end, and nothing is left after an error.
 
     Raises:
         UserError: if ``output`` has prepared data already and ``overwrite`` is false.
     """
     check_free(output, overwrite)
+    made = [folder for folder in (output, *output.parents) if not folder.exists()]
     try:
         output.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=output))
@@ -42,6 +43,9 @@ def all_or_nothing(output: Path, overwrite: bool) -> Iterator[Path]:
             os.replace(path, output / path.name)  # noqa: PTH105 - atomic, over an existing file
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        with suppress(OSError):  # the first that holds something, and all above it, stay
+            for folder in made:
+                folder.rmdir()
 
 
 def check_free(output: Path, overwrite: bool) -> None:
