@@ -44,14 +44,24 @@ def test_stops_must_be_near_the_end():
 
 def test_distortion_by_hand_and_over_time_warping():
     bands = torch.arange(20) + 0.5
-    cosine = torch.cos(math.pi * 3 * bands / 20)  # cepstrum 3 alone, of size sqrt(20 / 2)
+    cosine = torch.cos(math.pi * 3 * bands / 20)  # cepstrum 3 alone, of size 1
     true = torch.randn(12, 20, generator=torch.Generator().manual_seed(0))
     made = true + 0.1 * cosine
-    expected = 10 * math.sqrt(2) / math.log(10) * 0.1 * math.sqrt(10)
+    expected = 10 * math.sqrt(2) / math.log(10) * 0.1
     straight = float(mel_cepstral_distortion(made, true))
     assert straight == pytest.approx(expected, rel=1e-4)
     assert mel_cepstral_distortion(true.repeat_interleave(2, 0), true) == pytest.approx(0.0, abs=1e-6)
     assert mel_cepstral_distortion(true + 5.0, true) == pytest.approx(0.0, abs=1e-4)  # louder only
+
+
+@pytest.mark.parametrize("bands", [40, 80])
+def test_distortion_is_the_rms_difference_of_spectra_in_decibels_whatever_the_number_of_bands(bands):
+    true = torch.zeros(4, bands)
+    ripple = 0.3 * torch.cos(3 * torch.pi * (torch.arange(bands) + 0.5) / bands)
+    decibels = 20 * ripple / math.log(10)
+    assert mel_cepstral_distortion(true + ripple, true) == pytest.approx(
+        float(decibels.square().mean().sqrt()), rel=1e-6
+    )
 
 
 def warped_mean_by_cells(distance):

@@ -63,8 +63,9 @@ def mel_cepstral_distortion(made: Tensor, true: Tensor) -> float:
     """Distance in dB of two log-mel spectrograms ``(frames, bands)`` of any lengths, frames matched by time warping.
 
     ``10 sqrt(2) / ln 10`` times the Euclidean distance of cepstra 1 to 13 (Kubichek 1993), the zeroth, loudness, left
-    out, averaged over the cheapest path of matches (Battenberg et al. 2020, section 4.1). The cepstra are of the mel
-    spectrogram's own bands, so figures of other analyses are not comparable.
+    out, averaged over the cheapest path of matches (Battenberg et al. 2020, section 4.1): the root mean square, over
+    the bands, of what smoothed spectra differ by in dB. The cepstra are of the mel spectrogram's own bands, so figures
+    of other analyses are not quite comparable.
     """
     a, b = _cepstra(made), _cepstra(true)
     return _warped_mean(_DECIBELS * torch.cdist(a[None], b[None])[0].numpy())
@@ -73,7 +74,9 @@ def mel_cepstral_distortion(made: Tensor, true: Tensor) -> float:
 def _cepstra(mel: Tensor) -> Tensor:
     bands = mel.shape[1]
     angles = torch.arange(1, _CEPSTRA + 1)[:, None] * (torch.arange(bands) + 0.5) * (math.pi / bands)
-    basis = math.sqrt(2 / bands) * angles.cos()  # orthonormal
+    # so that log magnitude at angle w is the sum of cepstrum m times cos(m w); an orthonormal transform's would be
+    # sqrt(bands / 2) times as large, and the distortion with them
+    basis = 2 / bands * angles.cos()
     return mel.double().cpu() @ basis.double().T
 
 
