@@ -12,19 +12,20 @@ without case and punctuation.
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
 import re
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Literal
 
-import numpy as np
 import soundfile
 import torch
 from timing import print_table
+from torch import Tensor
 
-from s2s_core.data.audio_files import read_audio
+from s2s_core.data.audio_files import resample
+from s2s_core.data.speech import CutTable
 from s2s_core.error_rate import ErrorRate
 from s2s_core.errors import UserError
 from s2s_tts.pictures import over_time, png, stacked
@@ -38,11 +39,11 @@ def words(text: str) -> str:
     return " ".join(re.findall(r"[a-z']+", text.lower()))
 
 
-def vocoded(synthesizer: Synthesizer, audio: torch.Tensor) -> np.ndarray:
+def vocoded(synthesizer: Synthesizer, audio: Tensor) -> Tensor:
     """A recording's spectrogram made audible again."""
     lengths = torch.tensor([len(audio)])
     with torch.inference_mode():
-        return synthesizer.vocoder(synthesizer.task.target(audio[None], lengths))[0].numpy()
+        return synthesizer.vocoder(synthesizer.task.target(audio[None], lengths))[0]
 
 
 def picture(speech: Speech) -> bytes:
@@ -51,14 +52,20 @@ def picture(speech: Speech) -> bytes:
     return png(stacked([over_time(first.mel), over_time(first.alignment, 0.0, 1.0)]))
 
 
-def judged(peer_python: str, folder: Path, spoken: list[np.ndarray], rate_hz: int) -> list[str]:
-    for number, audio in enumerate(spoken):
-        file = folder / f"{number}.wav"
-        soundfile.write(file, audio, rate_hz)
-        at_judges_rate, _ = read_audio(file, JUDGE_RATE_HZ)
-        soundfile.write(file, at_judges_rate.numpy(), JUDGE_RATE_HZ, subtype="PCM_16")
-    command = [peer_python, str(HERE / "tts_intelligible_sphinx.py"), str(folder), str(len(spoken))]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+def heard(peer_python: str, spoken: list[Tensor], rate_hz: int) -> list[str]:
+    """What the judge takes each recording for."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number, audio in enumerate(spoken):
+            samples = resample(audio, rate_hz, JUDGE_RATE_HZ)
+            soundfile.write(Path(folder) / f"{number}.wav", samples.numpy(), JUDGE_RATE_HZ, subtype="PCM_16")
+        command = [peer_python, str(HERE / "tts_intelligible_sphinx.py"), folder, str(len(spoken))]
+        return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+
+
+def error_rate(unit: Literal["word", "char"], hypotheses: list[str], references: list[str]) -> float:
+    errors = ErrorRate(unit)
+    errors.update(hypotheses, references)
+    return round(float(errors.compute()), 3)
 
 
 def main() -> None:
@@ -71,33 +78,25 @@ def main() -> None:
     args = parser.parse_args()
     synthesizer = Synthesizer.load(args.checkpoint)
     tokenizer, rate_hz = synthesizer.task.tokenizer, synthesizer.task.features.sample_rate_hz
-    with gzip.open(args.manifest, "rt", encoding="utf-8") as lines:
-        cuts = [json.loads(line) for line in lines]
-    texts = [cut["supervisions"][0]["text"] for cut in cuts]
-    recordings = [
-        read_audio(cut["recording"]["sources"][0]["source"], rate_hz, cut["start"], cut["duration"])[0] for cut in cuts
-    ]
+    table = CutTable.load([args.manifest])
+    texts = [table.info(i).text for i in range(len(table))]
+    recordings = [table.audio(i, rate_hz) for i in range(len(table))]
     speech = list(synthesizer.synthesize_each(texts))
     spoken_texts = [one for one in speech if not isinstance(one, UserError)]
     if args.picture is not None and spoken_texts:
         args.picture.write_bytes(picture(spoken_texts[0]))
-    silence = np.zeros(rate_hz, dtype=np.float32)
+    silence = torch.zeros(rate_hz)
     systems = {
-        "recordings": [audio.numpy() for audio in recordings],
+        "recordings": recordings,
         "recordings, vocoded": [vocoded(synthesizer, audio) for audio in recordings],
-        "synthetic": [silence if isinstance(one, UserError) else one.audio for one in speech],
+        "synthetic": [silence if isinstance(one, UserError) else torch.from_numpy(one.audio) for one in speech],
     }
     rows = []
     references = [words(tokenizer.normalise(text)) for text in texts]
     for name, spoken in systems.items():
-        with tempfile.TemporaryDirectory() as folder:
-            heard = [words(text) for text in judged(args.peer_python, Path(folder), spoken, rate_hz)]
-        errors, characters = ErrorRate("word"), ErrorRate("char")
-        errors.update(heard, references)
-        characters.update(heard, references)
-        rows.append(
-            {"speech": name, "WER": round(float(errors.compute()), 3), "CER": round(float(characters.compute()), 3)}
-        )
+        texts_heard = [words(text) for text in heard(args.peer_python, spoken, rate_hz)]
+        rates = {"WER": error_rate("word", texts_heard, references), "CER": error_rate("char", texts_heard, references)}
+        rows.append({"speech": name, **rates})
     print_table(rows, ["speech", "WER", "CER"])
     about = {"texts": len(texts), "words": sum(len(text.split()) for text in references)}
     about["not brought to an end"] = len(speech) - len(spoken_texts)

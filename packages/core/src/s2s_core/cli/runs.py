@@ -38,9 +38,7 @@ OVERLAYS = "overlays/"
 
 def train(task: TaskInfo, argv: list[str]) -> int:
     """Train as the arguments say; returns the exit status."""
-    quiet_lightning()
-    renew_store()
-    atexit.register(_leave_process_group)
+    _begin()
     resolved = resolve_config_arguments(argv, task.config_home)
     asked = _peek(argv)
     folder = _run_folder(asked)
@@ -78,9 +76,7 @@ def train(task: TaskInfo, argv: list[str]) -> int:
 @contextmanager
 def evaluation(task: TaskInfo, argv: list[str]) -> Iterator[tuple[TaskCLI, str]]:
     """Build a checkpoint's task, its data as trained with unless the arguments say otherwise, and a trainer."""
-    quiet_lightning()
-    renew_store()
-    atexit.register(_leave_process_group)
+    _begin()
     resolved = resolve_config_arguments(argv, task.config_home)
     asked = _peek(argv)
     if asked.ckpt_path is None:
@@ -213,6 +209,12 @@ def _user_errors() -> Iterator[None]:
         yield
     except MisconfigurationException as error:
         raise UserError(" ".join(str(error).split())) from error
+
+
+def _begin() -> None:
+    quiet_lightning()
+    renew_store()
+    atexit.register(_leave_process_group)
 
 
 def _leave_process_group() -> None:
