@@ -5,7 +5,6 @@ import pytest
 
 from s2s_core.cli import main as cli
 from s2s_core.cli.tasks import Command, TaskInfo
-from s2s_core.errors import UserError
 
 
 def run(capsys, *arguments):
@@ -54,18 +53,6 @@ def test_a_users_mistake_is_one_line_and_status_2(capsys, arguments, message):
     assert err.startswith("error: ")
     assert message in err
     assert err.count("\n") == 1
-
-
-def test_a_task_of_a_package_that_is_not_installed_names_it(monkeypatch):
-    from s2s_core.cli import tasks
-
-    def absent(name):
-        raise tasks.PackageNotFoundError(name)
-
-    monkeypatch.setattr(tasks, "version", absent)
-    monkeypatch.setattr(tasks, "entry_points", lambda group: [])
-    with pytest.raises(UserError, match="needs the package s2s-tts: pip install s2s-tts"):
-        tasks.find_task("tts")
 
 
 def test_what_is_not_run_goes_to_another_distributions_command(monkeypatch):
