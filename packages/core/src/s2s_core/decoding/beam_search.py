@@ -93,6 +93,7 @@ class BeamSearch(Part):
         prefixes: Sequence[Sequence[int]] | None = None,
         banned: Sequence[int] = (),
         normalise: bool = True,
+        margin: float = 0.0,
     ) -> list[list[Hypothesis]]:
         """Return up to ``nbest`` hypotheses of each sentence, the best first.
 
@@ -107,6 +108,8 @@ class BeamSearch(Part):
             banned: tokens that may not come outside a prefix, as padding.
             normalise: whether the stepper's logits are made log probabilities; not where it gives a weighted sum of
                 several models' log probabilities (see `s2s_core.decoding.fusion`), which is none above 0 as it is.
+            margin: above 0 where a step may also add to a score, as words that have a bonus do: by how much the open
+                hypotheses of a sentence must rank below the ``nbest`` finished ones before they are given up.
 
         Raises:
             ValueError: if a prefix is not made of tokens.
@@ -115,7 +118,7 @@ class BeamSearch(Part):
         check_prefixes(prefixes, len(source_lengths), stepper.vocab_size, end_token)
         if len(source_lengths) == 0:
             return []
-        beams = _Beams(self, source_lengths, start_token, end_token, prefixes, banned, normalise)
+        beams = _Beams(self, source_lengths, start_token, end_token, prefixes, banned, normalise, margin)
         state = state.expand(self.beam_width)
         while True:
             logits, state = stepper.step(beams.last_tokens, state)
@@ -151,8 +154,9 @@ class _Beams:
         prefixes: Sequence[Sequence[int]] | None,
         banned: Sequence[int],
         normalise: bool,
+        margin: float,
     ) -> None:
-        self.search, self.width, self.normalise = search, search.beam_width, normalise
+        self.search, self.width, self.normalise, self.margin = search, search.beam_width, normalise, margin
         self.end_token, self.prefixes, self.banned = end_token, prefixes, banned
         self.source_lengths, self.lengths = source_lengths, source_lengths.tolist()
         self.limits = search.constraints.limits(source_lengths, prefixes)
@@ -209,7 +213,9 @@ class _Beams:
         # `width` open ones can come from one row, and one place of its best may be taken by the end
         each = min(width + 1, logits.size(1))
         values, tokens = top_tokens(logits, each)
-        steps = (values.to(normalisers.dtype) - normalisers[:, None]).clamp(max=0.0)
+        steps = values.to(normalisers.dtype) - normalisers[:, None]
+        if not self.margin:
+            steps = steps.clamp(max=0.0)  # what rounding put above
         totals = (self.log_probs.view(-1, 1) + steps).view(len(self.sentences), width * each)
         log_probs, places = totals.topk(min(2 * width, width * each), dim=1)
         first_rows = torch.arange(len(self.sentences), device=logits.device)[:, None] * width
@@ -254,7 +260,7 @@ class _Beams:
         if len(self.finished[sentence]) < search.nbest:
             return False
         lengths = (next_length, self.limits[sentence])
-        best_score = log_prob / max(length_penalty(n, search.length_penalty) for n in lengths)
+        best_score = max(log_prob / length_penalty(n, search.length_penalty) for n in lengths) + self.margin
         return self.finished[sentence][search.nbest - 1].score >= best_score
 
     def _cut(self, found: _Candidates, kept: Tensor, place: int) -> None:

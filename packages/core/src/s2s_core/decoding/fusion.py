@@ -36,10 +36,11 @@ class FusedState(DecodingState):
 class Fused:
     """The weighted sum of log probabilities (log-linear combination; "shallow fusion" where one is a language model).
 
-    Its sums are no log probabilities, but none is above 0: search with ``normalise=False``.
+    Its sums are no log probabilities, but none is above 0: search with ``normalise=False``; and with a margin if one of
+    the models is a `s2s_core.decoding.word_stepper.WordStepper`, which can give more than 0.
 
     Args:
-        steppers: of one vocabulary; each must give log probabilities.
+        steppers: of one vocabulary; each must give log probabilities, or what is to be added to them.
         weights: of each, not negative. A model of weight 0 is not asked.
 
     Raises:
