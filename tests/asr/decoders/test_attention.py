@@ -5,6 +5,7 @@ import torch
 
 from s2s_asr.decoders.attention import AttentionDecoder
 from s2s_asr.decoders.attention_search import AttentionSearch
+from s2s_asr.interfaces import FoundText
 from s2s_asr.losses.cross_entropy import CrossEntropyLoss
 from s2s_core.testing import draw_sequences, pad
 
@@ -45,7 +46,7 @@ def test_labels_are_where_attention_looks(attention):
     encodings, lengths = pad(draw_sequences([7, 5], FEATURES))
     seen = built(encodings, lengths)
     text = [[1, 0, 1], [0]]
-    rows = built.located(text, seen, lengths, [slice(0, None), slice(2, 4)])
+    rows = built.locate([FoundText(ids, 0.0) for ids in text], seen, lengths, [slice(0, None), slice(2, 4)])
     for row, ids in enumerate(text):
         logits, weights = built.spell(seen, torch.tensor([ids, ids]))
         places = weights[row, : len(ids)].argmax(-1).cummax(0).values.tolist()

@@ -1,5 +1,6 @@
 import torch
 
+from s2s_asr.search.ranking import Ranking
 from s2s_asr.search.rescoring import Rescorer
 from s2s_asr.search.searcher import Searcher
 from s2s_asr.search.settings import SearchSettings
@@ -36,7 +37,7 @@ def test_a_rescoring_model_changes_the_order_and_is_asked_once_a_text(tmp_path):
     settings = SearchSettings(rescore=str(arpa), rescore_weight=1.0, nbest=2)
     with Searcher(settings, TOKENIZER) as searcher:
         scorer = Likes("ab")
-        searcher._rescorer = Rescorer(scorer)
+        searcher._ranking = Ranking(settings, Rescorer(scorer))
         found = searcher.submit(log_probs).hypotheses
         count = len(scorer.asked)
         again = searcher.submit(log_probs).hypotheses

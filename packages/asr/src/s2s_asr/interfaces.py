@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from s2s_core.losses.reduction import LossSum
 from s2s_core.part import Part
+
+if TYPE_CHECKING:
+    from s2s_core.decoding.word_stepper import WordStepper
 
 
 @dataclass
@@ -136,6 +139,56 @@ class FrameDecoder(Decoder):
         rows = [row[:length][keep] for row, length, keep in zip(seen, lengths.tolist(), kept, strict=True)]
         counts = torch.tensor([len(row) for row in rows], device=lengths.device)
         return self.greedy_spans(pad_sequence(rows, batch_first=True), counts)
+
+
+class SearchPlan(NamedTuple):
+    """How a search departs from the one that its decoder was built with."""
+
+    beam_width: int
+    nbest: int
+    """Texts to return for each utterance."""
+    words: WordStepper | None = None
+    """An n-gram model over words that takes part."""
+    margin: float = 0.0
+    """By how much open hypotheses must rank below the finished ones to be given up, where words take part."""
+
+
+class FoundText(NamedTuple):
+    """A text that a search over labels found."""
+
+    tokens: list[int]
+    log_probability: float
+    """Of the text, and what language models add: what texts are ranked by."""
+    frames: Sequence[int] = ()
+    """Where each label came out, if the search tells."""
+    probabilities: Sequence[float] = ()
+    """Of each label there."""
+
+
+class SpellingDecoder(Decoder):
+    """Finds one label after the other: what a label scores depends on those before it, so that no search can do
+    without the decoder."""
+
+    beam_width: int
+    """Of the search that it was built with."""
+
+    @abstractmethod
+    def search_texts(self, seen: Any, lengths: Tensor, plan: SearchPlan | None = None) -> list[list[FoundText]]:
+        """The texts of each utterance, the best first; none where a model gives no numbers."""
+
+    @abstractmethod
+    def locate(
+        self, texts: list[FoundText], seen: Any, lengths: Tensor, kept: Sequence[slice]
+    ) -> list[list[TokenSpan]]:
+        """Where the labels of a text of each utterance are, see `spans`."""
+
+    def recognise(self, seen: Any, lengths: Tensor) -> list[list[int]]:
+        return [found[0].tokens if found else [] for found in self.search_texts(seen, lengths)]
+
+    def spans(self, seen: Any, lengths: Tensor, kept: Sequence[slice]) -> list[list[TokenSpan]]:
+        nothing = FoundText([], 0.0)
+        texts = [found[0] if found else nothing for found in self.search_texts(seen, lengths)]
+        return self.locate(texts, seen, lengths, kept)
 
 
 class Loss(Part, nn.Module, ABC):

@@ -11,7 +11,7 @@ from torch import Tensor
 from s2s_asr.audio_input import Recording
 from s2s_asr.chunks import Chunk
 from s2s_asr.interfaces import TokenSpan
-from s2s_asr.search.segments import Frames, RecordingSearch
+from s2s_asr.search.segments import Frames, RecordingParts, RecordingSearch
 from s2s_core.audio.measures import Measures
 from s2s_core.errors import UserError
 from s2s_core.nn.mask import length_mask
@@ -31,12 +31,14 @@ class Job:
     """Of the whole recording, if it comes in several pieces and the features depend on the whole."""
     spans: list[TokenSpan] = field(default_factory=list)
     frames: RecordingSearch | Frames | None = None
-    """Where log-probabilities go; with None the best path is taken."""
+    """Where frames go that something else searches; with None the decoder finds its text."""
+    parts: RecordingParts | None = None
+    """Where the decoder's texts go if it searches with language models."""
 
-    def take(self, log_probs: Tensor, last: bool) -> None:
-        """Take the next frames' log-probabilities."""
+    def take(self, frames: Tensor, last: bool) -> None:
+        """Take the next frames."""
         assert self.frames is not None
-        self.frames.add(log_probs)
+        self.frames.add(frames)
         if last:
             self.frames.finish()
 

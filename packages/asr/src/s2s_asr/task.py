@@ -25,6 +25,7 @@ from s2s_core.tracking.samples import can_show, show_audio, show_picture, show_t
 
 if TYPE_CHECKING:
     from s2s_asr.search.searcher import Searcher
+    from s2s_asr.search.spelling import SpellingSearcher
     from s2s_core.recognition import SpeechRecogniser
 
 SAMPLES_SHOWN = 3
@@ -88,7 +89,7 @@ class SpeechToText(Task):
         self.tokenizer = tokenizer
         self.augment = augment
         self.consistency = consistency
-        self.searcher: Searcher | None = None
+        self.searcher: Searcher | SpellingSearcher | None = None
         """Takes the best path's place in evaluation, where a language model is given."""
         self.train_wer = ErrorRate("word")
         self.eval_loss = MeanMetric()
@@ -199,7 +200,7 @@ class SpeechToText(Task):
     @torch.no_grad()
     def _texts(self, seen: Any, lengths: Tensor) -> list[str]:
         if self.searcher is not None:
-            found = self.searcher.search_batch(seen.float().log_softmax(-1), lengths)
+            found = self.searcher.search_batch(seen, lengths)
             return [row[0].text for row in found]
         texts = (self.tokenizer.decode(ids) for ids in self.decoder.recognise(seen, lengths))
         # what a model puts between words may be two spaces; references and `Transcriber` have one

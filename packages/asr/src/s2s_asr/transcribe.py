@@ -15,12 +15,13 @@ from torch.nn.utils.rnn import pad_sequence
 from s2s_asr.audio_input import Recording, Waveform, from_waveform, open_recording
 from s2s_asr.chunks import ChunkPlan, plan_chunks, samples_per_frame
 from s2s_asr.decoders.ctc import expect_ctc
-from s2s_asr.interfaces import Decoder, TokenSpan
+from s2s_asr.interfaces import Decoder, SpellingDecoder, TokenSpan
 from s2s_asr.pieces import Job, Piece, batches, groups, refuse_no_numbers
+from s2s_asr.search.choice import searcher_of
 from s2s_asr.search.hypotheses import Hypothesis
-from s2s_asr.search.searcher import Searcher
-from s2s_asr.search.segments import Frames, RecordingSearch
+from s2s_asr.search.segments import Frames, RecordingParts, RecordingSearch
 from s2s_asr.search.settings import SearchSettings
+from s2s_asr.search.spelling import SpellingSearcher
 from s2s_asr.words import Word, join_spans, words_of
 from s2s_core.audio.measures import Measures, measure
 from s2s_core.errors import UserError
@@ -76,12 +77,12 @@ class Transcriber:
     Args:
         task: in evaluation mode, on its device.
         precision: ``"32-true"``, or ``"bf16"`` for encoder and decoder under bfloat16 autocast; features stay float32.
-        search: how to search; without it, the best path is taken.
+        search: how to search with language models; without it, the decoder finds its text.
         jobs: searches at a time, see `Searcher`; end them with `close`, or use the transcriber in a ``with``.
 
     Raises:
-        UserError: if the task's decoder is none of speech, or a search is wanted of one that is not CTC's, or the
-            search's files cannot be read.
+        UserError: if the task's decoder is none of speech, or cannot be searched as wanted, or the search's files
+            cannot be read.
         ValueError: if the precision is unknown.
     """
 
@@ -101,7 +102,7 @@ class Transcriber:
         self.device = next(task.encoder.parameters()).device
         self.sample_rate_hz = task.features.sample_rate_hz
         self.frame_samples = samples_per_frame(self._frames_of, self.sample_rate_hz)
-        self.searcher = None if search is None else Searcher.of(task, search, jobs, self.device)
+        self.searcher = None if search is None else searcher_of(task, search, jobs, self.device)
 
     @classmethod
     def load(
@@ -201,11 +202,41 @@ class Transcriber:
         """
         labels = expect_ctc(self.decoder, "be searched so").vocab_size + 1
         plan = plan_chunks(self.frame_samples, self.sample_rate_hz, chunk_s, overlap_s)
-        jobs = (replace(self._open(index, source), frames=Frames()) for index, source in enumerate(sources))
+        for job, frames in self._with_frames(sources, plan, labels, batch_seconds, progress):
+            yield FrameScores(frames, job.samples / self.sample_rate_hz) if job.error is None else job.error
+
+    def searchable_each(
+        self, sources: Iterable[Source], batch_seconds: float = BATCH_S
+    ) -> Iterator[Tensor | UserError]:
+        """Yield what a search of each source starts from, ``(time, size)`` on the host, or the error that names it: the
+        log-probabilities of a CTC model, the encodings of one that searches by itself.
+
+        Args:
+            sources, batch_seconds: see `transcribe_each`.
+
+        Raises:
+            UserError: if the decoder cannot be searched with language models.
+        """
+        if isinstance(self.decoder, SpellingDecoder):
+            size = self.decoder.in_features
+        else:
+            size = expect_ctc(self.decoder, "be searched so").vocab_size + 1
+        plan = plan_chunks(self.frame_samples, self.sample_rate_hz, CHUNK_S, OVERLAP_S)
+        for job, frames in self._with_frames(sources, plan, size, batch_seconds, None):
+            yield frames if job.error is None else job.error
+
+    def _with_frames(
+        self,
+        sources: Iterable[Source],
+        plan: ChunkPlan,
+        size: int,
+        batch_seconds: float,
+        progress: Callable[[float], None] | None,
+    ) -> Iterator[tuple[Job, Tensor]]:
+        jobs = (replace(self._open(i, source), frames=Frames(), parts=None) for i, source in enumerate(sources))
         for job in self._finished(jobs, plan, batch_seconds, progress):
             assert isinstance(job.frames, Frames)
-            scores = FrameScores(job.frames.all(labels), job.samples / self.sample_rate_hz)
-            yield scores if job.error is None else job.error
+            yield job, job.frames.all(size)
 
     def _finished(
         self,
@@ -254,6 +285,8 @@ class Transcriber:
             return Job(None, error=error)
         if self.searcher is None:
             return Job(recording)
+        if isinstance(self.searcher, SpellingSearcher):
+            return Job(recording, parts=RecordingParts(self.searcher))
         most_frames = int(SEGMENT_S * self.sample_rate_hz / self.frame_samples)
         return Job(recording, frames=RecordingSearch(self.searcher, most_frames))
 
@@ -299,14 +332,21 @@ class Transcriber:
             refuse_no_numbers(batch, encodings, lengths)
             seen = self.decoder(encodings, lengths)
             kept = [slice(p.chunk.keep_from, p.chunk.keep_to) for p in batch]
+            starts = [piece.chunk.first_frame + piece.chunk.keep_from for piece in batch]
             if batch[0].job.frames is not None:
-                for piece, row, length, keep in zip(batch, seen, lengths.tolist(), kept, strict=True):
+                frames = encodings if isinstance(self.decoder, SpellingDecoder) else seen.float().log_softmax(-1)
+                for piece, row, length, keep in zip(batch, frames, lengths.tolist(), kept, strict=True):
                     if piece.job.error is None:
-                        piece.job.take(row[:length][keep].float().log_softmax(-1).cpu(), last=keep.stop is None)
+                        piece.job.take(row[:length][keep].float().cpu(), last=keep.stop is None)
+                return
+            if isinstance(self.searcher, SpellingSearcher):
+                found = self.searcher.search_parts(seen, lengths, kept)
+                for piece, start, row in zip(batch, starts, found, strict=True):
+                    assert piece.job.parts is not None
+                    piece.job.parts.add(row, start)
                 return
             spans = self.decoder.spans(seen, lengths, kept)
-        for piece, row in zip(batch, spans, strict=True):
-            start = piece.chunk.first_frame + piece.chunk.keep_from
+        for piece, start, row in zip(batch, starts, spans, strict=True):
             join_spans(piece.job.spans, [s._replace(start=s.start + start, end=s.end + start) for s in row])
 
     def _result(self, job: Job) -> Transcript | UserError:
@@ -314,8 +354,10 @@ class Transcriber:
             return job.error
         assert job.recording is not None
         duration_s = job.samples / self.sample_rate_hz
-        if isinstance(job.frames, RecordingSearch):
-            results = job.frames.result() or [Hypothesis("", 0.0, 0.0)]
+        if self.searcher is not None:
+            search = job.frames if job.parts is None else job.parts
+            assert isinstance(search, RecordingSearch | RecordingParts)
+            results = search.result() or [Hypothesis("", 0.0, 0.0)]
             found = [replace(one, words=self._words_of(one.spans, duration_s)) for one in results]
             return Transcript(job.recording.name, found[0].text, found[0].words, round(duration_s, 3), found)
         words = self._words_of(job.spans, duration_s)

@@ -28,8 +28,8 @@ def main(argv: Sequence[str]) -> int:
         def prepare(model: SpeechToText, device: torch.device) -> None:
             if settings is None:
                 return
-            from s2s_asr.search.searcher import Searcher
+            from s2s_asr.search.choice import searcher_of
 
-            model.searcher = stack.enter_context(Searcher.of(model, settings, options.jobs, device))
+            model.searcher = stack.enter_context(searcher_of(model, settings, options.jobs, device))
 
         return evaluate("test", find_task("asr"), rest, prepare, parser)

@@ -46,14 +46,14 @@ def main(argv: Sequence[str]) -> int:
         options.alpha, options.beta = [0.0], [0.0]
     if settings.rescore is None:
         options.rescore_weight = [0.0]
-    from s2s_asr.search.searcher import Searcher
+    from s2s_asr.search.choice import searcher_of
     from s2s_asr.search.tuning import choose, tune
     from s2s_asr.transcribe import Transcriber
 
     transcriber = Transcriber.load(options.checkpoint, chosen_device(options.device))
     frames, references = _frames(transcriber, options)
     searches = len(options.alpha) * len(options.beta) * len(frames)
-    with Searcher.of(transcriber.task, settings, options.jobs, transcriber.device) as searcher:
+    with searcher_of(transcriber.task, settings, options.jobs, transcriber.device) as searcher:
         progress = _Progress(searches)
         trials = tune(searcher, frames, references, options.alpha, options.beta, options.rescore_weight, progress.done)
         progress.close()
@@ -131,10 +131,10 @@ def _frames(transcriber: Transcriber, options: argparse.Namespace) -> tuple[list
 
 def _recognised(transcriber: Transcriber, sources: list[NamedSource]) -> list[Tensor]:
     frames = []
-    for result in transcriber.log_probs_each([source.audio for source in sources]):
+    for result in transcriber.searchable_each([source.audio for source in sources]):
         if isinstance(result, UserError):
             raise result
-        frames.append(result.log_probs)
+        frames.append(result)
     return frames
 
 

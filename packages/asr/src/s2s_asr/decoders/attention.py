@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2s_asr.decoders.attention_search import AttentionSearch
-from s2s_asr.interfaces import Decoder, TokenSpan
+from s2s_asr.interfaces import FoundText, SearchPlan, SpellingDecoder, TokenSpan
 from s2s_asr.words import marks
 from s2s_core.decoding.state import DecodingState
 from s2s_core.nn.dropout import Dropout
@@ -42,7 +42,7 @@ class Listened(NamedTuple):
     """``(batch, time)``, true where a frame is real; the first frame of an empty utterance counts as one."""
 
 
-class AttentionDecoder(Decoder):
+class AttentionDecoder(SpellingDecoder):
     """Scores of the next label from the labels before it and from where in the encodings they point.
 
     Listen, attend and spell (Chan et al. 2015, https://arxiv.org/abs/1508.01211, section 3.2) with location-sensitive
@@ -165,25 +165,25 @@ class AttentionDecoder(Decoder):
         logits = self.output(torch.cat((hidden, context), dim=1))
         return logits, replace(state, layers=layers, context=context, before=before, place=state.place + 1)
 
-    def recognise(self, seen: Listened, lengths: Tensor) -> list[list[int]]:
-        return self.search.texts(self, seen, lengths)
+    @property
+    def beam_width(self) -> int:  # type: ignore[override]
+        return self.search.beam.beam_width
 
-    def spans(self, seen: Listened, lengths: Tensor, kept: Sequence[slice]) -> list[list[TokenSpan]]:
-        return self.located(self.recognise(seen, lengths), seen, lengths, kept)
+    def search_texts(self, seen: Listened, lengths: Tensor, plan: SearchPlan | None = None) -> list[list[FoundText]]:
+        return self.search.texts(self, seen, lengths, plan=plan)
 
     @torch.inference_mode()
-    def located(
-        self, texts: list[list[int]], seen: Listened, lengths: Tensor, kept: Sequence[slice]
+    def locate(
+        self, texts: list[FoundText], seen: Listened, lengths: Tensor, kept: Sequence[slice]
     ) -> list[list[TokenSpan]]:
-        """Where in the frames ``kept`` the labels of ``texts`` are: each in the frame it looks at most, or that of the
-        label before it, if that is later."""
-        device = lengths.device
-        most = max((len(text) for text in texts), default=0)
-        tokens = torch.tensor([text + [0] * (most - len(text)) for text in texts], dtype=torch.int64, device=device)
+        """Each label is in the frame that it looks at most, or in that of the label before it, if that is later."""
+        device, labels = lengths.device, [text.tokens for text in texts]
+        most = max((len(text) for text in labels), default=0)
+        tokens = torch.tensor([text + [0] * (most - len(text)) for text in labels], dtype=torch.int64, device=device)
         logits, weights = self.spell(seen, tokens.view(len(texts), most))
         chosen = logits[:, :most].float().softmax(-1).gather(2, tokens.view(len(texts), most, 1))[..., 0]
         frames = weights[:, :most].argmax(dim=-1).cummax(dim=1).values if most else tokens.view(len(texts), 0)
-        columns = zip(texts, frames.tolist(), chosen.tolist(), lengths.tolist(), kept, strict=True)
+        columns = zip(labels, frames.tolist(), chosen.tolist(), lengths.tolist(), kept, strict=True)
         return [
             marks(text, places[: len(text)], chances[: len(text)], length, keep)
             for text, places, chances, length, keep in columns

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from s2s_asr.interfaces import FoundText, SearchPlan
 from s2s_core.decoding.beam_search import BeamSearch
 from s2s_core.decoding.ctc_prefix import CtcPrefix
 from s2s_core.decoding.fusion import Fused, FusedState, ScorerStepper
@@ -66,16 +67,19 @@ class AttentionSearch(Part):
         if not labels_per_frame > 0:
             raise ValueError(f"labels_per_frame must be positive, got {labels_per_frame}")
         self.ctc_weight = ctc_weight
-        self.beam = BeamSearch(
+        self._penalties, self._labels_per_frame = (length_penalty, coverage_penalty), labels_per_frame
+        self.beam = self._beam(beam_width, nbest)
+        self.language_models: list[LanguageModel] = []
+
+    def _beam(self, beam_width: int, nbest: int) -> BeamSearch:
+        return BeamSearch(
             beam_width,
-            length_penalty,
-            coverage_penalty,
+            *self._penalties,
             nbest,
-            max_length_ratio=labels_per_frame,
+            max_length_ratio=self._labels_per_frame,
             max_length_extra=0,
             patient=True,
         )
-        self.language_models: list[LanguageModel] = []
 
     def fuse(self, scorer: SequenceScorer, tokenizer: Tokenizer, weight: float) -> None:
         """Let a language model take part from now on.
@@ -99,15 +103,27 @@ class AttentionSearch(Part):
         self.language_models.append(LanguageModel(scorer, [*ids, scorer.end_id], weight))
 
     def texts(
-        self, decoder: AttentionDecoder, seen: Listened, lengths: Tensor, ctc_logits: Tensor | None = None
-    ) -> list[list[int]]:
-        """The best text of each utterance."""
-        found = self(decoder, seen, lengths, ctc_logits)
-        return [hypotheses[0].tokens if hypotheses else [] for hypotheses in found]
+        self,
+        decoder: AttentionDecoder,
+        seen: Listened,
+        lengths: Tensor,
+        ctc_logits: Tensor | None = None,
+        plan: SearchPlan | None = None,
+    ) -> list[list[FoundText]]:
+        """What a call returns, as decoders of all families tell it; texts that the length limit cut off, whose scores
+        lack an end, only where there are no others."""
+        found = self(decoder, seen, lengths, ctc_logits, plan)
+        ended = ([one for one in row if one.finished] or row for row in found)
+        return [[FoundText(one.tokens, one.score) for one in row] for row in ended]
 
     @torch.inference_mode()
     def __call__(
-        self, decoder: AttentionDecoder, seen: Listened, lengths: Tensor, ctc_logits: Tensor | None = None
+        self,
+        decoder: AttentionDecoder,
+        seen: Listened,
+        lengths: Tensor,
+        ctc_logits: Tensor | None = None,
+        plan: SearchPlan | None = None,
     ) -> list[list[Hypothesis]]:
         """Return up to ``nbest`` hypotheses of each utterance, the best first.
 
@@ -116,6 +132,7 @@ class AttentionSearch(Part):
             seen: the encodings, as its `forward` returns them.
             lengths: ``(batch,)`` frames.
             ctc_logits: ``(batch, time, labels + 1)``, blank last; needed if CTC has weight.
+            plan: another width and number of texts, and words of an n-gram model that are added to the ranks.
         """
         steppers: list[Stepper] = [_LogProbs(decoder)]
         states: list[DecodingState] = [decoder.start(seen, tells=self.beam.coverage_penalty != 0)]
@@ -130,8 +147,16 @@ class AttentionSearch(Part):
             steppers.append(ScorerStepper(model.scorer, torch.tensor(model.ids, device=lengths.device), decoder.end))
             states.append(model.scorer.start(len(lengths)))
             weights.append(model.weight)
-        fused = Fused(steppers, weights)
-        return self.beam(fused, FusedState(states), lengths, decoder.end, decoder.end, normalise=False)
+        beam, margin = self.beam, 0.0
+        if plan is not None:
+            beam = self._beam(plan.beam_width, plan.nbest)
+            if plan.words is not None:
+                margin = plan.margin
+                steppers.append(plan.words)
+                states.append(plan.words.start(len(lengths)))
+                weights.append(1.0)
+        fused, end = Fused(steppers, weights), decoder.end
+        return beam(fused, FusedState(states), lengths, end, end, normalise=False, margin=margin)
 
 
 class _LogProbs:

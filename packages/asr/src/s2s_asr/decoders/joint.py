@@ -10,7 +10,7 @@ from torch import Tensor
 from s2s_asr.decoders.attention import AttentionDecoder, Listened, Location
 from s2s_asr.decoders.attention_search import AttentionSearch
 from s2s_asr.decoders.ctc import CtcDecoder
-from s2s_asr.interfaces import Decoder, TokenSpan
+from s2s_asr.interfaces import FoundText, SearchPlan, SpellingDecoder, TokenSpan
 from s2s_core.nn.recurrent_stack import RecurrentLayers
 
 
@@ -31,7 +31,7 @@ class JointScores(NamedTuple):
     """``(batch, tokens + 1, vocab_size + 1)``, of the next labels, the end last."""
 
 
-class JointDecoder(Decoder):
+class JointDecoder(SpellingDecoder):
     """Joint CTC-attention (Kim et al. 2017, https://arxiv.org/abs/1609.06773): CTC keeps attention in order, in
     training and, with a ``ctc_weight``, in the search.
 
@@ -63,8 +63,14 @@ class JointDecoder(Decoder):
         """The scores of both."""
         return JointScores(seen.logits, self.attention.scores(seen.listened, lengths, tokens, token_lengths))
 
-    def recognise(self, seen: Heard, lengths: Tensor) -> list[list[int]]:
-        return self.search.texts(self.attention, seen.listened, lengths, seen.logits)
+    @property
+    def beam_width(self) -> int:  # type: ignore[override]
+        return self.search.beam.beam_width
 
-    def spans(self, seen: Heard, lengths: Tensor, kept: Sequence[slice]) -> list[list[TokenSpan]]:
-        return self.attention.located(self.recognise(seen, lengths), seen.listened, lengths, kept)
+    def search_texts(self, seen: Heard, lengths: Tensor, plan: SearchPlan | None = None) -> list[list[FoundText]]:
+        return self.search.texts(self.attention, seen.listened, lengths, seen.logits, plan)
+
+    def locate(
+        self, texts: list[FoundText], seen: Heard, lengths: Tensor, kept: Sequence[slice]
+    ) -> list[list[TokenSpan]]:
+        return self.attention.locate(texts, seen.listened, lengths, kept)

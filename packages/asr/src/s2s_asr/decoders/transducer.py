@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s_asr.decoders.transducer_search import Found, TransducerSearch
-from s2s_asr.interfaces import Decoder, TokenSpan
+from s2s_asr.decoders.transducer_search import TransducerSearch
+from s2s_asr.interfaces import FoundText, SearchPlan, SpellingDecoder, TokenSpan
 from s2s_asr.words import marks
 from s2s_core.nn.cells import wide
 from s2s_core.nn.dropout import Dropout
@@ -18,7 +18,7 @@ from s2s_core.nn.linear import Linear
 from s2s_core.nn.recurrent_stack import LayerState, RecurrentLayers, RecurrentStack
 
 
-class TransducerDecoder(Decoder):
+class TransducerDecoder(SpellingDecoder):
     """Scores of the next label from a frame and from the labels before it (Graves 2012,
     https://arxiv.org/abs/1211.3711; joined as in Graves et al. 2013, https://arxiv.org/abs/1303.5778, section 3.2).
 
@@ -105,13 +105,16 @@ class TransducerDecoder(Decoder):
         out, state = self.prediction.step(self.embedding(tokens), state)
         return self.spelt(out), [tuple(wide(part) for part in layer) for layer in state]
 
-    def recognise(self, seen: Tensor, lengths: Tensor) -> list[list[int]]:
-        return [found[0].tokens if found else [] for found in self.search(self, seen, lengths)]
+    @property
+    def beam_width(self) -> int:  # type: ignore[override]
+        return self.search.beam_width
 
-    def spans(self, seen: Tensor, lengths: Tensor, kept: Sequence[slice]) -> list[list[TokenSpan]]:
-        """The labels and the one frame in which each came out."""
-        rows: list[list[TokenSpan]] = []
-        for found, length, keep in zip(self.search(self, seen, lengths), lengths.tolist(), kept, strict=True):
-            text = found[0] if found else Found([], [], [], 0.0)  # a model that gives no numbers has no text
-            rows.append(marks(text.tokens, text.frames, text.probabilities, length, keep))
-        return rows
+    def search_texts(self, seen: Tensor, lengths: Tensor, plan: SearchPlan | None = None) -> list[list[FoundText]]:
+        return self.search(self, seen, lengths, plan)
+
+    def locate(
+        self, texts: list[FoundText], seen: Tensor, lengths: Tensor, kept: Sequence[slice]
+    ) -> list[list[TokenSpan]]:
+        """Each label is in the one frame in which it came out."""
+        rows = zip(texts, lengths.tolist(), kept, strict=True)
+        return [marks(text.tokens, text.frames, text.probabilities, length, keep) for text, length, keep in rows]

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from s2s_asr.interfaces import FoundText, SearchPlan
+from s2s_core.decoding.state import DecodingState
+from s2s_core.decoding.word_stepper import WordStepper
 from s2s_core.nn.cells import wide
 from s2s_core.nn.recurrent_stack import LayerState
 from s2s_core.part import Part
 
 if TYPE_CHECKING:
     from s2s_asr.decoders.transducer import TransducerDecoder
-
-
-class Found(NamedTuple):
-    """A text that a search found."""
-
-    tokens: list[int]
-    frames: list[int]
-    """In which each token came out, on the best of the alignments that were looked at."""
-    probabilities: list[float]
-    """Of each token there."""
-    log_probability: float
-    """Of the text: the sum over all alignments that were looked at."""
 
 
 class TransducerSearch(Part):
@@ -37,6 +28,9 @@ class TransducerSearch(Part):
     the same step, where their probabilities are added up. A width of 1 is greedy decoding; the width of all texts is an
     exhaustive search. An utterance is over when no open hypothesis can still come among its ``nbest`` texts: a
     probability can only fall. What is found does not depend on the other utterances of a batch.
+
+    Words of an n-gram model are added to the ranks (shallow fusion, as in Kannan et al. 2018,
+    https://arxiv.org/abs/1712.01996): with a label, and with the last frame what the end of the text adds.
 
     Args:
         beam_width: hypotheses an utterance.
@@ -57,17 +51,21 @@ class TransducerSearch(Part):
         self.beam_width, self.nbest, self.labels_per_frame = beam_width, nbest, labels_per_frame
 
     @torch.inference_mode()
-    def __call__(self, decoder: TransducerDecoder, heard: Tensor, lengths: Tensor) -> list[list[Found]]:
+    def __call__(
+        self, decoder: TransducerDecoder, heard: Tensor, lengths: Tensor, plan: SearchPlan | None = None
+    ) -> list[list[FoundText]]:
         """Return up to ``nbest`` texts of each utterance, the best first.
 
         Args:
             decoder: the model.
             heard: the frames as its `forward` returns them, ``(batch, time, joint_size)``.
             lengths: ``(batch,)`` frames.
+            plan: another width and number of texts, and words of an n-gram model that take part.
         """
+        plan = plan or SearchPlan(self.beam_width, self.nbest)
         most = (lengths * self.labels_per_frame).ceil().long()
-        beams = _Beams.begin(decoder, heard, self.beam_width, int(most.max()) if len(most) else 0)
-        results = _Results(self.nbest, len(lengths))
+        beams = _Beams.begin(decoder, heard, plan, int(most.max()) if len(most) else 0)
+        results = _Results(plan.nbest, len(lengths), 0.0 if plan.words is None else plan.margin)
         results.take(beams, lengths)
         while results.unfinished(beams):
             beams = beams.advanced(decoder, heard, lengths, most)
@@ -93,10 +91,11 @@ class _Beams:
     spelt: Tensor
     """``(batch * width, joint size)``."""
     state: list[LayerState]
+    words: _Words | None
 
     @classmethod
-    def begin(cls, decoder: TransducerDecoder, heard: Tensor, width: int, most: int) -> _Beams:
-        batch, device = len(heard), heard.device
+    def begin(cls, decoder: TransducerDecoder, heard: Tensor, plan: SearchPlan, most: int) -> _Beams:
+        batch, width, device = len(heard), plan.beam_width, heard.device
         rows = batch * width
         blank = torch.full((rows,), decoder.vocab_size, device=device)
         spelt, state = decoder.step(blank, decoder.start(rows, heard))
@@ -105,7 +104,8 @@ class _Beams:
         counts = torch.zeros((batch, width), dtype=torch.int64, device=device)
         tokens = torch.full((batch, width, max(most, 1)), -1, device=device)
         log_probs = torch.zeros(tokens.shape, dtype=scores.dtype, device=device)
-        return cls(scores, counts, counts.clone(), tokens, tokens.clone(), log_probs, spelt, state)
+        words = None if plan.words is None else _Words.begin(plan.words, rows, blank)
+        return cls(scores, counts, counts.clone(), tokens, tokens.clone(), log_probs, spelt, state, words)
 
     def advanced(self, decoder: TransducerDecoder, heard: Tensor, lengths: Tensor, most: Tensor) -> _Beams:
         """One frame or label more."""
@@ -116,7 +116,10 @@ class _Beams:
         steps = logits.to(self.scores.dtype).log_softmax(-1).view(batch, width, -1)
         full = self.counts >= most[:, None]
         steps[..., :-1].masked_fill_(full[..., None], -math.inf)
-        totals = (self.scores[..., None] + steps).flatten(1)
+        totals = self.scores[..., None] + steps
+        if self.words is not None:
+            totals = totals + self.words.added(self.frames == lengths[:, None] - 1).to(totals.dtype)
+        totals = totals.flatten(1)
         # twice the width, for two alignments of one text take one place
         scores, found = totals.topk(min(2 * width, totals.shape[1]), dim=1)
         rows, labels = found // steps.shape[2], found % steps.shape[2]
@@ -159,7 +162,35 @@ class _Beams:
             tuple(torch.where(spells, a, b.to(a.dtype)) for a, b in zip(new, old, strict=True))
             for new, old in zip(new_state, state, strict=True)
         ]
+        chosen.words = None if self.words is None else self.words.after(flat, labels.flatten())
         return chosen
+
+
+@dataclass
+class _Words:
+    """What the words of a language model add, for the same rows as ``spelt``."""
+
+    stepper: WordStepper
+    state: DecodingState
+    steps: Tensor
+    """``(rows, labels + 1)``: with each next label, and with the end."""
+
+    @classmethod
+    def begin(cls, stepper: WordStepper, rows: int, blank: Tensor) -> _Words:
+        steps, state = stepper.step(blank, stepper.start(rows))
+        return cls(stepper, state, steps)
+
+    def added(self, last: Tensor) -> Tensor:
+        """What is added for each label and blank, ``(batch, width, labels + 1)``; blank ends the text in the ``last``
+        frame, ``(batch, width)``, and adds nothing before."""
+        steps = self.steps.view(*last.shape, -1).clone()
+        steps[..., -1].masked_fill_(~last, 0.0)
+        return steps
+
+    def after(self, rows: Tensor, labels: Tensor) -> _Words:
+        """Of the hypotheses ``rows``, each with its label more, or none where that is blank."""
+        steps, state = self.stepper.step(labels, self.state.select(rows))
+        return _Words(self.stepper, state, steps)
 
 
 def _put(into: Tensor, at: Tensor, what: Tensor, mark: Tensor) -> Tensor:
@@ -178,9 +209,9 @@ def _merged(beams: _Beams) -> Tensor:
 class _Results:
     """The best texts of each utterance that have been heard to the end."""
 
-    def __init__(self, nbest: int, utterances: int) -> None:
-        self.nbest = nbest
-        self.found: list[list[Found]] = [[] for _ in range(utterances)]
+    def __init__(self, nbest: int, utterances: int, margin: float) -> None:
+        self.nbest, self.margin = nbest, margin
+        self.found: list[list[FoundText]] = [[] for _ in range(utterances)]
 
     def take(self, beams: _Beams, lengths: Tensor) -> None:
         """Note the hypotheses that have heard their last frame, and take them out of the search."""
@@ -189,13 +220,13 @@ class _Results:
             self._note(self.found[row], beams, row, place)
         beams.scores = beams.scores.masked_fill(ended, -math.inf)
 
-    def _note(self, found: list[Found], beams: _Beams, row: int, place: int) -> None:
+    def _note(self, found: list[FoundText], beams: _Beams, row: int, place: int) -> None:
         score, count = float(beams.scores[row, place]), int(beams.counts[row, place])
         if len(found) == self.nbest and found[-1].log_probability >= score:
             return
         rows = (values[row, place, :count].tolist() for values in (beams.tokens, beams.places, beams.log_probs))
         tokens, frames, log_probs = rows
-        found.append(Found(tokens, frames, [math.exp(p) for p in log_probs], score))
+        found.append(FoundText(tokens, score, frames, [math.exp(p) for p in log_probs]))
         found.sort(key=lambda text: -text.log_probability)
         del found[self.nbest :]
 
@@ -204,7 +235,7 @@ class _Results:
         best_open = beams.scores.amax(dim=1).tolist()
         left = False
         for row, (found, score) in enumerate(zip(self.found, best_open, strict=True)):
-            if len(found) == self.nbest and found[-1].log_probability >= score:
+            if len(found) == self.nbest and found[-1].log_probability >= score + self.margin:
                 beams.scores[row] = -math.inf
             elif score > -math.inf:
                 left = True

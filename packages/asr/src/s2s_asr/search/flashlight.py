@@ -71,7 +71,7 @@ class FlashlightSearch:
         self._weights = (alpha, beta)
         settings, library = self._settings, self._library
         common: dict[str, Any] = {
-            "beam_size": settings.beam_width,
+            "beam_size": settings.frames_beam_width,
             "beam_size_token": self._labels + 1,
             "beam_threshold": 25.0 if settings.beam_threshold is None else settings.beam_threshold,
             "lm_weight": alpha * math.log(10),  # its KenLM answers in powers of ten

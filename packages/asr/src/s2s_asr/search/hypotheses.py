@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from s2s_asr.interfaces import TokenSpan
-from s2s_asr.words import Word
+from s2s_asr.words import Word, join_spans
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,43 @@ class Hypothesis:
         """What hypotheses are ranked by."""
         return self.acoustic + self.words_score + self.rescore_weight * self.rescoring
 
+    def later(self, frames: int) -> Hypothesis:
+        """The same, so many frames later."""
+        spans = [span._replace(start=span.start + frames, end=span.end + frames) for span in self.spans]
+        return replace(self, spans=spans)
 
-def joined(before: Sequence[Hypothesis], after: Sequence[Hypothesis], count: int) -> list[Hypothesis]:
-    """The best ``count`` of all pairs of one part's hypotheses with the next part's."""
+
+def joined(
+    before: Sequence[Hypothesis],
+    after: Sequence[Hypothesis],
+    count: int,
+    write: Callable[[list[int]], str] | None = None,
+) -> list[Hypothesis]:
+    """The best ``count`` of all pairs of one part's hypotheses with the next part's.
+
+    Args:
+        before, after: the parts, each the best first.
+        count: pairs to return.
+        write: labels as text, where a word may go on across the border; without it, parts end between words.
+    """
     pairs = ((a, b) for a in before for b in after)
     best = heapq.nlargest(count, pairs, key=lambda pair: pair[0].score + pair[1].score)
-    return [_pair(a, b) for a, b in best]
+    return [_pair(a, b, write) for a, b in best]
 
 
-def _pair(a: Hypothesis, b: Hypothesis) -> Hypothesis:
+def _pair(a: Hypothesis, b: Hypothesis, write: Callable[[list[int]], str] | None) -> Hypothesis:
+    spans = list(a.spans)
+    if write is None:
+        text = " ".join(text for text in (a.text, b.text) if text)
+        spans.extend(b.spans)
+    else:
+        join_spans(spans, b.spans)
+        text = write([span.token for span in spans])
     return replace(
         a,
-        text=" ".join(text for text in (a.text, b.text) if text),
+        text=text,
         acoustic=a.acoustic + b.acoustic,
         words_score=a.words_score + b.words_score,
         rescoring=a.rescoring + b.rescoring,
-        spans=[*a.spans, *b.spans],
+        spans=spans,
     )

@@ -63,7 +63,7 @@ class PyctcSearch:
             warnings.simplefilter("ignore")
             beams = self._decoder.decode_beams(
                 log_probs,
-                beam_width=settings.beam_width,
+                beam_width=settings.frames_beam_width,
                 hotwords=settings.hotwords or None,
                 hotword_weight=settings.hotword_weight,
                 prune_history=settings.searched_nbest == 1,

@@ -9,16 +9,13 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
-from s2s_asr.decoders.ctc import expect_ctc
 from s2s_asr.search.hypotheses import Hypothesis
 from s2s_asr.search.labels import Labels, same_case, spellings, words_of_model
 from s2s_asr.search.pyctc import RawFound
-from s2s_asr.search.rescoring import Rescorer
+from s2s_asr.search.ranking import Ranking
 from s2s_asr.search.settings import BINARY_SUFFIXES, SearchSettings
 from s2s_asr.search.spans import align_tokens
 from s2s_asr.search.tensors import TensorSearch
@@ -26,9 +23,6 @@ from s2s_asr.search.workers import Inline, LibrarySearch, Processes, Threads, We
 from s2s_core.decoding.arpa_text import is_plain, unigram_words, write_plain
 from s2s_core.errors import UserError
 from s2s_core.text.tokenizers import Tokenizer
-
-if TYPE_CHECKING:
-    from s2s_asr.task import SpeechToText
 
 OUTSTANDING = 8
 """Utterances a worker that may wait for their search, or with it done for whoever takes the result."""
@@ -73,30 +67,14 @@ class Searcher:
         self.tokenizer = tokenizer
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._waiting: deque[Searched] = deque()
-        self._rescorer = None if settings.rescore is None else Rescorer.load(settings.rescore, device)
+        self._ranking = Ranking.load(settings, device)
         self._tensors: TensorSearch | None = None
         self._workers = self._start(jobs)
-
-    @classmethod
-    def of(cls, task: SpeechToText, settings: SearchSettings, jobs: int, device: torch.device) -> Searcher:
-        """The searcher of a task's texts.
-
-        Args:
-            task: whose decoder must be CTC's.
-            settings, jobs: see above.
-            device: of the task, and so of the rescoring model.
-
-        Raises:
-            UserError: as above, or if the decoder is another.
-        """
-        expect_ctc(task.decoder, "be searched so")
-        return cls(settings, task.tokenizer, jobs, str(device))
 
     def _start(self, jobs: int) -> Workers:
         settings, labels = self.settings, Labels(self.tokenizer.word_parts())
         if settings.chosen_decoder == "tensors":
-            only = words_of_model(settings) if settings.lexicon is not None else None
-            self._tensors = TensorSearch(settings, labels, self.tokenizer, only)
+            self._tensors = TensorSearch(settings, self.tokenizer)
             return Threads(self._tensors, jobs)
         words = words_of_model(settings)
         lm = self._file_for_kenlm() if settings.lm is not None else None
@@ -145,16 +123,17 @@ class Searcher:
             self._waiting.popleft().finish()
         return one
 
-    def search_batch(self, log_probs: Tensor, lengths: Tensor) -> list[list[Hypothesis]]:
-        """Search ``(batch, time, labels + 1)`` with true lengths, on its device where our own search does it; returns
-        what `hypotheses` does, without times."""
+    def search_batch(self, seen: Tensor, lengths: Tensor) -> list[list[Hypothesis]]:
+        """Search logits ``(batch, time, labels + 1)`` with true lengths, on their device where our own search does it;
+        returns what `hypotheses` does, without times."""
+        log_probs = seen.float().log_softmax(-1)
         if self._tensors is not None and log_probs.device.type != "cpu":
             found = self._tensors.search_batch(_numbers(log_probs), lengths)
         else:
             rows = zip(log_probs.detach().float().cpu(), lengths.tolist(), strict=True)
             futures = [self._ask(row[:length]) for row, length in rows]
             found = [result_of(future) for future in futures]
-        return [[one for one, _ in self._ranked(raw)] for raw in found]
+        return [[one for one, _ in self._ranking.ranked(map(self._hypothesis, raw))] for raw in found]
 
     def each(self, utterances: Iterable[tuple[Tensor, Weights]]) -> Iterator[list[Hypothesis]]:
         """Search utterances with weights of their own; yields all that was found, unranked and without times."""
@@ -162,36 +141,24 @@ class Searcher:
         for log_probs, weights in utterances:
             waiting.append(self._ask(log_probs, weights))
             if len(waiting) > OUTSTANDING * self._workers.jobs:
-                yield [one for one, _ in self._scored(result_of(waiting.popleft()))]
+                yield self._scored(result_of(waiting.popleft()))
         for future in waiting:
-            yield [one for one, _ in self._scored(result_of(future))]
+            yield self._scored(result_of(future))
 
     def hypotheses(self, raw: Sequence[RawFound], log_probs: Tensor) -> list[Hypothesis]:
         """A search's results as the user sees them: rescored, ranked, different in text, with times."""
-        rows = [(one, align_tokens(log_probs, ids)) for one, ids in self._ranked(raw)]
+        rows = [(one, align_tokens(log_probs, ids)) for one, ids in self._ranking.ranked(map(self._hypothesis, raw))]
         return [replace(one, spans=found.spans if found else []) for one, found in rows]
 
-    def _ranked(self, raw: Sequence[RawFound]) -> list[tuple[Hypothesis, list[int]]]:
-        return sorted(self._scored(raw), key=lambda row: -row[0].score)[: self.settings.nbest]
+    def _scored(self, raw: Sequence[RawFound]) -> list[Hypothesis]:
+        return [one for one, _ in self._ranking.scored(map(self._hypothesis, raw))]
 
-    def _scored(self, raw: Sequence[RawFound]) -> list[tuple[Hypothesis, list[int]]]:
-        rows: dict[str, tuple[Hypothesis, list[int]]] = {}
-        for labels, acoustic, words in raw:  # the best first
-            text, ids = self._text_and_tokens(labels)
-            rows.setdefault(text, (Hypothesis(text, acoustic, words), ids))
-        if self._rescorer is None:
-            return list(rows.values())
-        chosen = list(rows.values())[: max(self.settings.nbest, self.settings.rescore_nbest)]
-        scores, weight = self._rescorer([one.text for one, _ in chosen]), self.settings.rescore_weight
-        return [
-            (replace(one, rescoring=score, rescore_weight=weight), ids)
-            for (one, ids), score in zip(chosen, scores, strict=True)
-        ]
-
-    def _text_and_tokens(self, found: str | list[int]) -> tuple[str, list[int]]:
-        if isinstance(found, str):
-            return found, self.tokenizer.encode(found)
-        return " ".join(self.tokenizer.decode(found).split()), found
+    def _hypothesis(self, found: RawFound) -> tuple[Hypothesis, list[int]]:
+        labels, acoustic, words = found
+        if isinstance(labels, str):
+            return Hypothesis(labels, acoustic, words), self.tokenizer.encode(labels)
+        text = " ".join(self.tokenizer.decode(labels).split())
+        return Hypothesis(text, acoustic, words), labels
 
     def close(self) -> None:
         """End what was started."""

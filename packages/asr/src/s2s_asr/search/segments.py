@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import reduce
 from typing import NamedTuple
 
@@ -11,24 +10,25 @@ from torch import Tensor
 
 from s2s_asr.search.hypotheses import Hypothesis, joined
 from s2s_asr.search.searcher import Searched, Searcher
+from s2s_asr.search.spelling import SpellingSearcher
 
 
 class Frames:
-    """Collects a recording's frames."""
+    """Collects a recording's frames: a CTC model's log-probabilities, or another's encodings."""
 
     def __init__(self) -> None:
         self._held: list[Tensor] = []
 
     def add(self, log_probs: Tensor) -> None:
-        """Take the next frames, ``(time, labels + 1)`` on the host."""
+        """Take the next frames, ``(time, size)`` on the host."""
         self._held.append(log_probs)
 
     def finish(self) -> None:
         """There are no more."""
 
-    def all(self, labels: int) -> Tensor:
-        """``(time, labels)``, also where there were none."""
-        return torch.cat([torch.zeros(0, labels), *self._held])
+    def all(self, size: int) -> Tensor:
+        """``(time, size)``, also where there were none."""
+        return torch.cat([torch.zeros(0, size), *self._held])
 
 
 class _Segment(NamedTuple):
@@ -71,10 +71,29 @@ class RecordingSearch:
     def result(self) -> list[Hypothesis]:
         """The recording's hypotheses, the best first; their spans count its frames."""
         self.finish()
-        parts = [_shifted(one.searched.hypotheses, one.first_frame) for one in self._segments]
+        parts = [[found.later(one.first_frame) for found in one.searched.hypotheses] for one in self._segments]
         if not parts:
             return []
         return reduce(lambda before, after: joined(before, after, self._searcher.settings.nbest), parts)
+
+
+class RecordingParts:
+    """Collects what a decoder that searches by itself finds in the pieces of a recording; its language models do not
+    see across their borders."""
+
+    def __init__(self, searcher: SpellingSearcher) -> None:
+        self._searcher = searcher
+        self._found: list[Hypothesis] = []
+
+    def add(self, hypotheses: list[Hypothesis], first_frame: int) -> None:
+        """Take what was found in the next piece, whose spans count from ``first_frame``."""
+        part = [one.later(first_frame) for one in hypotheses] or [Hypothesis("", 0.0, 0.0)]
+        nbest = self._searcher.settings.nbest
+        self._found = joined(self._found, part, nbest, self._searcher.text) if self._found else part
+
+    def result(self) -> list[Hypothesis]:
+        """The recording's hypotheses, the best first; their spans count its frames."""
+        return self._found
 
 
 def pause_in(log_probs: Tensor) -> int:
@@ -89,10 +108,3 @@ def pause_in(log_probs: Tensor) -> int:
             best = max(best, (frame - start, half + (start + frame + 1) // 2))
             start = None
     return best[1]
-
-
-def _shifted(hypotheses: list[Hypothesis], frames: int) -> list[Hypothesis]:
-    return [
-        replace(one, spans=[span._replace(start=span.start + frames, end=span.end + frames) for span in one.spans])
-        for one in hypotheses
-    ]

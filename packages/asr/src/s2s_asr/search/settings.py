@@ -12,6 +12,9 @@ from s2s_core.errors import UserError
 DECODERS = ("auto", "tensors", "pyctcdecode", "flashlight")
 EXTRA = "pip install 's2s-asr[lm]'"
 NO_LEXICON = "none"
+BEAM_WIDTH = 128
+"""Of searches over frames, where none is given."""
+BEAM_THRESHOLD = 25.0
 BINARY_SUFFIXES = (".binary", ".bin", ".klm", ".kenlm", ".trie", ".probing")
 """Of models that KenLM has compiled; whatever else is named is read as ARPA."""
 
@@ -37,10 +40,12 @@ class SearchSettings:
     unknown_penalty: float | None = None
     """Added for a word outside the lexicon: by default -20; in pyctcdecode, which prunes such words besides, its own
     -10. flashlight never recognises one."""
-    beam_width: int = 128
+    beam_width: int | None = None
+    """By default `BEAM_WIDTH`; with a decoder that searches by itself its own, and 16 at least."""
     beam_threshold: float | None = None
     """Hypotheses that rank lower than the best by more are dropped; by default 10 in pyctcdecode, as that has it, and
-    25 in the others."""
+    25 in the others. A decoder that searches by itself gives up open hypotheses that rank lower than the finished ones
+    by more."""
     nbest: int = 1
     hotwords: tuple[str, ...] = ()
     hotword_weight: float = 10.0
@@ -53,10 +58,10 @@ class SearchSettings:
     def __post_init__(self) -> None:
         if self.decoder not in DECODERS:
             raise UserError(f"--decoder '{self.decoder}': expected one of {', '.join(DECODERS)}")
-        if self.beam_width < 1:
+        if self.frames_beam_width < 1:
             raise UserError(f"--beam-width is {self.beam_width}, expected at least 1")
-        if not 1 <= self.nbest <= self.beam_width:
-            raise UserError(f"--nbest is {self.nbest}, expected 1 to the beam width ({self.beam_width})")
+        if not 1 <= self.nbest <= self.frames_beam_width:
+            raise UserError(f"--nbest is {self.nbest}, expected 1 to the beam width ({self.frames_beam_width})")
         if self.alpha < 0:
             raise UserError(f"--alpha is {self.alpha:g}, expected at least 0")
         chosen = self.chosen_decoder
@@ -78,9 +83,15 @@ class SearchSettings:
         return "pyctcdecode" if self.hotwords or binary else "tensors"
 
     @property
+    def frames_beam_width(self) -> int:
+        """Of a search over frames."""
+        return BEAM_WIDTH if self.beam_width is None else self.beam_width
+
+    @property
     def searched_nbest(self) -> int:
-        """Hypotheses that the search has to return: all, where more than one is wanted, as some may be one text."""
-        return 1 if self.nbest == 1 and self.rescore is None else self.beam_width
+        """Hypotheses that a search over frames has to return: all, where more than one is wanted, as some may be one
+        text."""
+        return 1 if self.nbest == 1 and self.rescore is None else self.frames_beam_width
 
     def save(self, path: Path) -> None:
         """Write the settings as JSON, for `load_settings`; files by their absolute names."""

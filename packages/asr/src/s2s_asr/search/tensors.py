@@ -7,15 +7,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from s2s_asr.search.labels import Labels
+from s2s_asr.search.fusion import word_fusion
 from s2s_asr.search.pyctc import RawFound
-from s2s_asr.search.settings import SearchSettings
-from s2s_core.decoding.arpa import ArpaScorer
+from s2s_asr.search.settings import BEAM_THRESHOLD, SearchSettings
 from s2s_core.decoding.ctc_prefix_beam import CtcPrefixBeam
-from s2s_core.decoding.word_fusion import UNKNOWN_PENALTY, WordFusion, label_lexicon
 from s2s_core.text.tokenizers import Tokenizer
-
-BEAM_THRESHOLD = 25.0
 
 
 class TensorSearch:
@@ -23,25 +19,16 @@ class TensorSearch:
 
     Args:
         settings: the search's.
-        labels: of the acoustic model.
-        tokenizer: writes the language model's words as transcripts are.
-        words: those that can be recognised as known, if not all of the model.
+        tokenizer: of the acoustic model.
 
     Raises:
-        UserError: if the language model cannot be read.
+        UserError: if the language model or its lexicon cannot be read.
     """
 
-    def __init__(
-        self, settings: SearchSettings, labels: Labels, tokenizer: Tokenizer, words: list[str] | None = None
-    ) -> None:
+    def __init__(self, settings: SearchSettings, tokenizer: Tokenizer) -> None:
         threshold = BEAM_THRESHOLD if settings.beam_threshold is None else settings.beam_threshold
-        self._beam = CtcPrefixBeam(settings.beam_width, settings.searched_nbest, threshold)
-        self._fusion: WordFusion | None = None
-        if settings.lm is not None:
-            scorer = ArpaScorer.load(settings.lm)
-            lexicon = label_lexicon(scorer, labels.parts, tokenizer.normalise, words)
-            penalty = UNKNOWN_PENALTY if settings.unknown_penalty is None else settings.unknown_penalty
-            self._fusion = WordFusion(scorer, lexicon, settings.alpha, settings.beta, penalty)
+        self._beam = CtcPrefixBeam(settings.frames_beam_width, settings.searched_nbest, threshold)
+        self._fusion = word_fusion(settings, tokenizer)
 
     def search(self, log_probs: Tensor, weights: tuple[float, float] | None = None) -> list[RawFound]:
         """The n-best of ``(time, labels + 1)``: labels."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from s2s_asr.search.hypotheses import Hypothesis
 from s2s_asr.search.searcher import Searcher
+from s2s_asr.search.spelling import SpellingSearcher
 from s2s_core.error_rate import edit_distance
 from s2s_core.errors import UserError
 
@@ -32,7 +33,7 @@ class Trial:
 
 
 def tune(
-    searcher: Searcher,
+    searcher: Searcher | SpellingSearcher,
     frames: Sequence[Tensor],
     references: Sequence[str],
     alphas: Sequence[float],
@@ -44,7 +45,8 @@ def tune(
 
     Args:
         searcher: its rescoring model scores each text once, whatever the weights.
-        frames: log-probabilities ``(time, labels + 1)`` of each utterance, on the host.
+        frames: of each utterance, on the host: log-probabilities ``(time, labels + 1)``, or the encodings where a
+            decoder searches by itself.
         references: what was said, as the tokenizer normalises it.
         alphas, betas, rescore_weights: the grid.
         progress: told how many searches are done.
