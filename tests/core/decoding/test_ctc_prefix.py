@@ -66,11 +66,16 @@ def test_rows_can_be_spread_and_chosen(logits):
     spread = scorer.start(logits, lengths).expand(2)
     _, spread = scorer.step(torch.full((4,), END), spread)
     _, spread = scorer.step(torch.tensor([0, 1, 0, 1]), spread)
-    steps, _ = scorer.step(torch.tensor([1, 0]), spread.select(torch.tensor([3, 0])))
-    state = scorer.start(logits[[1, 0]], lengths[[1, 0]])
-    for tokens in ([END, END], [1, 0], [1, 0]):
-        alone, state = scorer.step(torch.tensor(tokens), state)
-    torch.testing.assert_close(steps, alone)
+    steps, chosen = scorer.step(torch.tensor([1, 0, 1, 1]), spread.select(torch.tensor([1, 0, 3, 3])))
+    left, _ = scorer.step(torch.tensor([0, 1]), chosen.select(torch.tensor([2, 3])))
+    for row, (utterance, text) in enumerate([(0, [1, 1]), (0, [0, 0]), (1, [1, 1]), (1, [1, 1])]):
+        state = scorer.start(logits[[utterance]], lengths[[utterance]])
+        for token in (END, *text):
+            alone, state = scorer.step(torch.tensor([token]), state)
+        torch.testing.assert_close(steps[row], alone[0])
+        if row >= 2:
+            alone, _ = scorer.step(torch.tensor([row - 2]), state)
+            torch.testing.assert_close(left[row - 2], alone[0])
 
 
 def test_a_text_that_is_too_long_has_no_chance():
