@@ -27,9 +27,11 @@ ngram 2=1
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A checkpoint, three recordings of noise, a manifest with transcripts and a language model."""
+    """Checkpoints, three recordings of noise, a manifest with transcripts and a language model."""
     folder = tmp_path_factory.mktemp("search")
     write_recogniser(folder / "model.ckpt", " ab")
+    for family in ("joint", "transducer"):
+        write_recogniser(folder / f"{family}.ckpt", " ab", family)
     rng = np.random.default_rng(0)
     rows = ["wav_filename,wav_filesize,transcript"]
     for number in range(3):

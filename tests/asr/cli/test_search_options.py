@@ -17,8 +17,11 @@ from s2s_core.checkpoint import load_task
 from s2s_core.errors import UserError
 
 
-def test_transcribe_gives_the_nbest_with_scores_times_and_confidences(folder, run):
-    options = ["--checkpoint", folder / "model.ckpt", "--lm", folder / "model.arpa", "--nbest", 3, "--jobs", 1]
+@pytest.mark.parametrize("chunk_s", [30, 0.3])
+@pytest.mark.parametrize("model", ["model", "joint", "transducer"])
+def test_transcribe_gives_the_nbest_with_scores_times_and_confidences(folder, run, model, chunk_s):
+    options = ["--checkpoint", folder / f"{model}.ckpt", "--lm", folder / "model.arpa", "--nbest", 3, "--jobs", 1]
+    options += ["--chunk-s", chunk_s, "--overlap-s", 0.1]
     status, out, err = run(transcribe, *options, "--beam-width", 20, "--format", "json", folder / "data.csv")
     assert status == 0
     rows = [json.loads(line) for line in out.splitlines()]
@@ -26,13 +29,15 @@ def test_transcribe_gives_the_nbest_with_scores_times_and_confidences(folder, ru
     assert "WER" in err
     for row in rows:
         found = row["nbest"]
-        assert len({one["text"] for one in found}) == 3
+        assert len({one["text"] for one in found}) == len(found)
+        assert len(found) == 3 or chunk_s < 1
         assert [one["score"] for one in found] == sorted((one["score"] for one in found), reverse=True)
         assert row["text"] == found[0]["text"]
         for one in found:
             assert one["score"] == pytest.approx(one["acoustic"] + one["lm"], abs=2e-4)
             assert [word["text"] for word in one["words"]] == one["text"].split()
             times = [(word["start_s"], word["end_s"]) for word in one["words"]]
+            assert times == sorted(times)
             assert all(0 <= start < end <= row["duration_s"] + 0.02 for start, end in times)
             assert all(0 <= word["confidence"] <= 1 for word in one["words"])
 

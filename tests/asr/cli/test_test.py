@@ -18,9 +18,10 @@ def prepared(folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_test_measures_with_a_search(folder, run, tmp_path):
+@pytest.mark.parametrize("model", ["model", "joint"])
+def test_test_measures_with_a_search(folder, run, tmp_path, model):
     manifest = prepared(folder, tmp_path)
-    common = ["--ckpt_path", folder / "model.ckpt", *manifest]
+    common = ["--ckpt_path", folder / f"{model}.ckpt", *manifest]
     rates = []
     for search in ([], ["--lm", folder / "model.arpa", "--jobs", 1, "--alpha", 2, "--beta", 3]):
         status, out, _ = run(measure, *common, *search)

@@ -9,8 +9,9 @@ from s2s_asr.cli.tune_lm import main as tune_lm
 from s2s_core.errors import UserError
 
 
-def test_tuned_weights_are_used_by_transcribe_and_test(folder, run, tmp_path):
-    options = ["--checkpoint", folder / "model.ckpt", "--lm", folder / "model.arpa", "--jobs", 1]
+@pytest.mark.parametrize("model", ["model", "joint", "transducer"])
+def test_tuned_weights_are_used_by_transcribe_and_test(folder, run, tmp_path, model):
+    options = ["--checkpoint", folder / f"{model}.ckpt", "--lm", folder / "model.arpa", "--jobs", 1]
     grid = [
         "--alpha",
         "0:1:0.5",
@@ -34,7 +35,7 @@ def test_tuned_weights_are_used_by_transcribe_and_test(folder, run, tmp_path):
     (best,) = (line.split() for line in lines if line.endswith("chosen"))
     written = json.loads((tmp_path / "best.json").read_text())
     assert [written["alpha"], written["beta"]] == [float(best[0]), float(best[1])]
-    arguments = ["--checkpoint", folder / "model.ckpt", "--search", tmp_path / "best.json", "--jobs", 1]
+    arguments = ["--checkpoint", folder / f"{model}.ckpt", "--search", tmp_path / "best.json", "--jobs", 1]
     _, _, err = run(transcribe, *arguments, folder / "data.csv")
     assert f"WER {best[3]}" in err
 

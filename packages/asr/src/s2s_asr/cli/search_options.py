@@ -21,12 +21,12 @@ def add_search_options(parser: argparse.ArgumentParser, weights: bool = True) ->
     """
     group = parser.add_argument_group(
         "search with a language model",
-        "Without any of these the best path is taken. Scores are natural logarithms with every decoder.",
+        "Without any of these the decoder finds its text alone. Scores are natural logarithms with every decoder.",
     )
     add = group.add_argument
     add("--lm", metavar="FILE", help="n-gram model over words: ARPA (also .gz), or a binary of KenLM")
-    add("--decoder", choices=DECODERS, help="tensors: our own; auto: that, or pyctcdecode for hotwords and binaries")
-    add("--beam-width", type=int, metavar="N", help="hypotheses kept from frame to frame (128)")
+    add("--decoder", choices=DECODERS, help="of CTC; auto: our own (tensors), pyctcdecode for hotwords and binaries")
+    add("--beam-width", type=int, metavar="N", help="hypotheses kept (CTC 128, other models at least 16)")
     add("--beam-threshold", type=float, metavar="X", help="drop those that rank lower than the best by more")
     add("--lexicon", metavar="FILE", help="known words, one a line; 'none': flashlight's model is over labels")
     add("--unknown-penalty", type=float, metavar="X", help="added for a word that is not known (-20)")

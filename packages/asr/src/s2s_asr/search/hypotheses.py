@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -42,16 +42,20 @@ def joined(
     count: int,
     write: Callable[[list[int]], str] | None = None,
 ) -> list[Hypothesis]:
-    """The best ``count`` of all pairs of one part's hypotheses with the next part's.
+    """The best ``count`` different texts among all pairs of one part's hypotheses with the next part's.
 
     Args:
         before, after: the parts, each the best first.
-        count: pairs to return.
+        count: texts to return, if there are so many.
         write: labels as text, where a word may go on across the border; without it, parts end between words.
     """
-    pairs = ((a, b) for a in before for b in after)
-    best = heapq.nlargest(count, pairs, key=lambda pair: pair[0].score + pair[1].score)
-    return [_pair(a, b, write) for a, b in best]
+    found: dict[str, Hypothesis] = {}
+    for a, b in sorted(itertools.product(before, after), key=lambda pair: -(pair[0].score + pair[1].score)):
+        pair = _pair(a, b, write)
+        found.setdefault(pair.text, pair)
+        if len(found) == count:
+            break
+    return list(found.values())
 
 
 def _pair(a: Hypothesis, b: Hypothesis, write: Callable[[list[int]], str] | None) -> Hypothesis:
