@@ -61,3 +61,15 @@ def test_text_is_generated(checkpoint, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 2
     with pytest.raises(UserError, match="--beam"):
         generate.main([*options, "--beam", "2", "--top-k", "5"])
+
+
+def test_empty_text_is_named(checkpoint, tmp_path):
+    empty = tmp_path / "empty.txt"
+    empty.write_text("")
+    with pytest.raises(UserError, match=r"empty\.txt: holds no text to score"):
+        score.main(["--checkpoint", checkpoint, str(empty)])
+    with pytest.raises(UserError, match=r"empty\.txt: holds no words"):
+        ngram.main([str(empty), "--output", str(tmp_path / "model.arpa"), "--engine", "s2s"])
+    empty.write_text("a <s> b\n")
+    with pytest.raises(UserError, match=r"empty\.txt: a line holds <s>"):
+        ngram.main([str(empty), "--output", str(tmp_path / "model.arpa"), "--engine", "s2s"])

@@ -56,3 +56,21 @@ def test_says_what_is_missing(tmp_path):
         find_splits(tmp_path)
     with pytest.raises(UserError, match="no training text"):
         prepare_text({"test": [tmp_path / "a.train.txt"]}, tmp_path / "out", PrepareOptions(VocabularyOptions()))
+
+
+@pytest.mark.parametrize("unit", ["words", "characters", "subwords"])
+def test_text_without_words_is_named(tmp_path, unit):
+    (tmp_path / "empty.txt").write_text("\n \n")
+    options = PrepareOptions(VocabularyOptions(unit=unit))
+    with pytest.raises(UserError, match=r"empty\.txt: holds no words"):
+        prepare_text({"train": [tmp_path / "empty.txt"]}, tmp_path / "out", options)
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [({"min_count": 3}, "--min-count 3: no words are left"), ({"size": 2}, "--vocabulary-size 2: no words are left")],
+)
+def test_options_that_leave_no_words_are_named(tmp_path, options, what):
+    (tmp_path / "text.txt").write_text("\na b\n")
+    with pytest.raises(UserError, match=what):
+        prepare_text({"train": [tmp_path / "text.txt"]}, tmp_path / "out", PrepareOptions(VocabularyOptions(**options)))

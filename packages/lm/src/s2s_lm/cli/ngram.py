@@ -45,7 +45,7 @@ def _estimate(options: argparse.Namespace, output: Path) -> None:
     from s2s_lm.ngram.kneser_ney import estimate
 
     vocabulary = None if options.vocabulary is None else _words_of(options.vocabulary)
-    corpus = read_corpus(_lines(options.files), vocabulary)
+    corpus = read_corpus(_lines(options.files), vocabulary, ", ".join(options.files))
     words = int((corpus.left > 1).sum()) - int((corpus.tokens == 1).sum())
     print(f"{words:,} words, {len(corpus.words):,} different ones", file=sys.stderr, flush=True)
     model = estimate(corpus, options.order, options.prune)

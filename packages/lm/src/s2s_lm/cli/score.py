@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     lines = read_text_lines(options.files)
     if not lines:
-        raise UserError("score: the text is empty")
+        raise UserError(f"{', '.join(options.files) or 'standard input'}: holds no text to score")
     from s2s_lm.language_model import total_score
 
     scores = (

@@ -40,12 +40,13 @@ class OrderCounts:
     """``(count,)`` int64: how often."""
 
 
-def read_corpus(lines: Iterable[str], vocabulary: Iterable[str] | None = None) -> Corpus:
+def read_corpus(lines: Iterable[str], vocabulary: Iterable[str] | None = None, source: str = "the text") -> Corpus:
     """Number the words of lines, a sentence each; empty lines are none.
 
     Args:
         lines: of words between spaces.
         vocabulary: words to know; all others are unknown. All words of the text if not given.
+        source: what errors call the text.
 
     Raises:
         UserError: if there are no words, or a line holds a sentence mark.
@@ -64,12 +65,12 @@ def read_corpus(lines: Iterable[str], vocabulary: Iterable[str] | None = None) -
             continue
         numbers = [ids[word] for word in words] if vocabulary is None else [ids.get(w, UNKNOWN_ID) for w in words]
         if BEGIN_ID in numbers or END_ID in numbers:
-            raise UserError(f"ngram: a line holds <s> or </s>, which mark sentences: {line[:60]!r}")
+            raise UserError(f"{source}: a line holds <s> or </s>, which mark sentences: {line[:60]!r}")
         tokens.append(BEGIN_ID)
         tokens.extend(numbers)
         tokens.append(END_ID)
     if not tokens:
-        raise UserError("ngram: the text holds no words")
+        raise UserError(f"{source}: holds no words, expected text")
     numbers = np.frombuffer(tokens, dtype=np.int32)
     ends = np.flatnonzero(numbers == END_ID)
     left = np.repeat(ends, np.diff(ends, prepend=-1)) - np.arange(len(numbers)) + 1

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -148,10 +148,21 @@ def _tokenizer(splits: dict[str, list[Path]], folder: Path, options: PrepareOpti
         files, share = _portions(splits, options)["train"]
         rows = islice(_rows(files, options, []), *share)
         lines = (line for row in rows for line in row)
+        lines = _with_words(lines, ", ".join(map(str, files)))
         (folder / name).write_bytes(_learn_subwords(lines, wanted) if name == MODEL_FILE else _count(lines, wanted))
     if wanted.unit == "subwords":
         return SubwordLmTokenizer(str(folder / name))
     return VocabularyTokenizer(str(folder / name), wanted.unit, wanted.lower_case)
+
+
+def _with_words(lines: Iterator[str], source: str) -> Iterator[str]:
+    """The same lines; raises UserError if all are empty."""
+    begin: list[str] = []
+    for line in lines:
+        begin.append(line)
+        if line.strip():
+            return chain(begin, lines)
+    raise UserError(f"{source}: holds no words, expected text to learn a vocabulary from")
 
 
 def _count(lines: Iterator[str], wanted: VocabularyOptions) -> bytes:
@@ -169,7 +180,9 @@ def _count(lines: Iterator[str], wanted: VocabularyOptions) -> bytes:
     if wanted.size is not None:
         entries = entries[: max(0, wanted.size - 2)]
     if not entries:
-        raise UserError("prepare: the training text holds no words to learn a vocabulary from")
+        small = wanted.size is not None and wanted.size <= 2
+        option = f"--vocabulary-size {wanted.size}" if small else f"--min-count {wanted.min_count}"
+        raise UserError(f"{option}: no {wanted.unit} are left for a vocabulary")
     unknown += sum(counts.values()) - sum(count for _, count in entries)
     names, numbers = zip(*entries, strict=True)
     return vocabulary_file([END, UNKNOWN, *names], [ends, unknown, *numbers])
