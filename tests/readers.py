@@ -92,7 +92,7 @@ def recognition():
     for name in ("lm.ckpt", "transformer-xl.ckpt"):
         shutil.copy("language-model/checkpoints/best.ckpt", name)
     write_lines("sentences.txt", ["it rained", "it rained on me"] * 20)
-    for order, name in ((3, "an4_full.trigram.lm"), (6, "6-gram.arpa")):
+    for order, name in ((3, "an4.arpa"), (6, "6-gram.arpa")):
         run("lm", "ngram", "sentences.txt", f"--order={order}", f"--output={name}")
     Path("6-gram.arpa.gz").write_bytes(gzip.compress(Path("6-gram.arpa").read_bytes()))
 

@@ -8,6 +8,7 @@ Servers are started and asked in the same way. What remains, `tests/test_publish
 import ast
 import gzip
 import io
+import json
 import re
 import shlex
 import shutil
@@ -141,6 +142,9 @@ def provide(task, word):
         from PIL import Image
 
         Image.new("L", (8, 8)).save(path)
+    elif word.endswith(".jsonl.gz") and task == "lm":
+        lines = Path("novels/train.txt").read_text().splitlines()
+        path.write_bytes(gzip.compress("\n".join(json.dumps({"text": line}) for line in lines).encode()))
     elif word.endswith(".jsonl.gz"):
         path.write_bytes(gzip.compress(gzip.decompress(Path("speech/manifests/test.jsonl.gz").read_bytes())))
     elif suffix in {".txt", ".en"}:

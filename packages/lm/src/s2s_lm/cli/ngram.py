@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("files", nargs="+", metavar="FILE", help="text, .gz or not; - is standard input")
+    add("files", nargs="+", metavar="FILE", help="text or manifests (.jsonl), .gz or not; - is standard input")
     add("--output", required=True, type=Path, metavar="FILE", help="the .arpa file")
     add("--order", type=number_in(1, 6, int), default=5, metavar="N", help="the longest n-grams (default: 5)")
     add(

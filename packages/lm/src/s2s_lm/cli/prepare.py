@@ -10,7 +10,7 @@ from s2s_core.cli.arguments import VerbParser
 from s2s_core.errors import UserError
 
 CORPORA = {
-    "text": "plain text, .gz or not: a file, or a folder whose files are named after train, valid and test",
+    "text": "text or manifests (.jsonl) with transcripts, .gz or not: a file, or a folder of train, valid and test",
     "wikitext": "WikiText-2 or WikiText-103: wiki.train.tokens, wiki.valid.tokens, wiki.test.tokens, or .raw",
     "ptb": "Penn Treebank as Mikolov prepared it: ptb.train.txt, ptb.valid.txt, ptb.test.txt",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ _SPLIT = {
     "validation": re.compile(r"(^|[._-])(valid|validation|dev)([._-]|$)"),
     "test": re.compile(r"(^|[._-])test([._-]|$)"),
 }
+MANIFESTS = (".jsonl", ".jsonl.gz")
 _HEADING = re.compile(r"^ ?= [^=].*[^=] = ?$")
 
 
@@ -57,11 +59,29 @@ def find_splits(folder: Path) -> dict[str, list[Path]]:
 
 
 def read_lines(path: Path) -> Iterator[str | BadLine]:
-    """Lines without their ends, or why one is left out.
+    """Lines without their ends, or why one is left out; of a manifest (``.jsonl``, gzipped or not) the transcripts.
 
     Raises:
         UserError: if the file cannot be read.
     """
+    if not path.name.endswith(MANIFESTS):
+        yield from _decoded(path)
+        return
+    for number, line in enumerate(_decoded(path), start=1):
+        yield from [line] if isinstance(line, BadLine) else _texts(line, f"{path.name}:{number}")
+
+
+def _texts(row: str, where: str) -> list[str] | list[BadLine]:
+    """The transcripts of a cut of Lhotse, or the text of another row of JSON."""
+    try:
+        fields = json.loads(row)
+        rows = fields.get("supervisions", [fields])
+        return [" ".join(one["text"].split()) for one in rows]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return [BadLine(where, "no text", f"expected a cut with supervisions, or an object with text: {row[:60]!r}")]
+
+
+def _decoded(path: Path) -> Iterator[str | BadLine]:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             for number, content in enumerate(file, start=1):
