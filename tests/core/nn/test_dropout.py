@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from s2s_core.nn import dropout as module
-from s2s_core.nn.dropout import FEWEST, SOURCE, STEPS, Dropout, dropout
+from s2s_core.nn.dropout import FEWEST, SOURCE, STEPS, Dropout, dropout, relu_dropout
 from s2s_core.nn.native import load_library
 
 SIZE = 3 * FEWEST + 77
@@ -132,3 +132,46 @@ def test_the_module_stops_in_evaluation():
     layer = Dropout(0.5)
     assert (layer(x) == 0).any()
     assert torch.equal(layer.eval()(x), x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("size", [SIZE, 100])
+def test_relu_and_dropout_together_are_one_after_the_other(dtype, size):
+    x = torch.randn(3, size).to(dtype)
+    x[0, :2] = torch.tensor([0.0, torch.nan])
+    weights, found = torch.randn(3, size).to(dtype), []
+    for drop in (relu_dropout, lambda x, p: dropout(F.relu(x), p)):
+        torch.manual_seed(4)
+        leaf = x.clone().requires_grad_()
+        y = drop(leaf, 0.3)
+        (grad,) = torch.autograd.grad((y.nan_to_num() * weights).sum(), leaf)
+        found.append((y.detach(), grad))
+    # a gradient is scaled before or after it is rounded
+    rounding = {"rtol": 1e-2, "atol": 1e-2} if dtype == torch.bfloat16 else {}
+    torch.testing.assert_close(found[0][0], found[1][0], equal_nan=True, rtol=0, atol=0)
+    torch.testing.assert_close(found[0][1], found[1][1], **rounding)
+
+
+def test_relu_and_dropout_together_keep_their_result_alone():
+    kept, x = [], torch.randn(4, SIZE, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
+        y = relu_dropout(x, 0.3)
+        F.linear(y, torch.randn(2, SIZE, requires_grad=True))
+    assert {tensor.data_ptr() for tensor in kept if tensor.numel() == x.numel()} == {y.data_ptr()}
+
+
+def test_relu_and_dropout_together_can_be_differentiated_twice():
+    x, weights = torch.randn(SIZE, requires_grad=True), torch.randn(SIZE, requires_grad=True)
+    y = relu_dropout(x, 0.4)
+    (grad,) = torch.autograd.grad((y * weights).sum(), x, create_graph=True)
+    (twice,) = torch.autograd.grad(grad.sum(), weights)
+    torch.testing.assert_close(twice, (y.detach() > 0) / 0.6)
+
+
+def test_relu_and_dropout_together_stop_in_evaluation():
+    x = torch.randn(SIZE, requires_grad=True)
+    assert torch.equal(relu_dropout(x, 0.4, training=False), F.relu(x))
+    assert torch.equal(relu_dropout(x, 0.0), F.relu(x))
+    assert not relu_dropout(x, 1.0).any()
+    with pytest.raises(ValueError, match="dropout probability"):
+        relu_dropout(x, 1.5)

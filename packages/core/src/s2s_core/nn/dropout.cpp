@@ -60,16 +60,19 @@ inline void philox(uint64_t first, uint64_t seed, UintVec words[4]) {
     }
 }
 
-template <typename Number> void drop_tile(const Number *x, Number *y, const UintVec words[4], uint32_t keep, float scale) {
+// With `rectifies`, what is negative is 0 before.
+template <bool rectifies, typename Number>
+void drop_tile(const Number *x, Number *y, const UintVec words[4], uint32_t keep, float scale) {
     for (int part = 0; part < 8; ++part) {
         const UintVec share = part < 4 ? words[part] & 0xffffu : words[part - 4] >> 16;
-        const Vec value = widen(x + part * kLanes) * scale;
+        Vec value = widen(x + part * kLanes) * scale;
+        if (rectifies) value = value < 0.0f ? Vec{} : value;
         store(y + part * kLanes, share < keep ? value : Vec{});
     }
 }
 
 // `keep` of 65536 elements are kept.
-template <typename Number>
+template <bool rectifies, typename Number>
 void drop(const Number *x, Number *y, int64_t count, uint32_t keep, float scale, uint64_t seed, int64_t threads) {
     const int64_t tiles = (count + kTile - 1) / kTile, each = (tiles + threads - 1) / threads;
     on_team(threads, [=](int64_t member) {
@@ -78,13 +81,48 @@ void drop(const Number *x, Number *y, int64_t count, uint32_t keep, float scale,
             philox(static_cast<uint64_t>(tile) * kLanes, seed, words);
             const int64_t start = tile * kTile, left = std::min(kTile, count - start);
             if (left == kTile) {
-                drop_tile(x + start, y + start, words, keep, scale);
+                drop_tile<rectifies>(x + start, y + start, words, keep, scale);
                 continue;
             }
             Number in[kTile] = {}, out[kTile];
             std::copy(x + start, x + start + left, in);
-            drop_tile(in, out, words, keep, scale);
+            drop_tile<rectifies>(in, out, words, keep, scale);
             std::copy(out, out + left, y + start);
+        }
+    });
+}
+
+template <bool rectifies>
+void drop_any(
+    const void *x, void *y, int64_t count, int64_t bfloat16, double share, uint64_t seed, int64_t threads) {
+    const uint32_t keep = static_cast<uint32_t>(std::lround(share * 65536));
+    const float scale = static_cast<float>(1 / share);
+    if (bfloat16)
+        drop<rectifies>(static_cast<const uint16_t *>(x), static_cast<uint16_t *>(y), count, keep, scale, seed, threads);
+    else
+        drop<rectifies>(static_cast<const float *>(x), static_cast<float *>(y), count, keep, scale, seed, threads);
+}
+
+// The gradient where `y`, what was rectified and dropped, is above 0 or no number, scaled; elsewhere 0.
+template <typename Number>
+void pass(const Number *grad, const Number *y, Number *out, int64_t count, float scale, int64_t threads) {
+    const int64_t vectors = (count + kLanes - 1) / kLanes, each = (vectors + threads - 1) / threads;
+    on_team(threads, [=](int64_t member) {
+        const auto one = [scale](const Number *given, const Number *result, Number *to) {
+            const Vec value = widen(result);
+            store(to, value <= 0.0f ? Vec{} : widen(given) * scale);
+        };
+        for (int64_t vector = member * each; vector < std::min(vectors, (member + 1) * each); ++vector) {
+            const int64_t start = vector * kLanes, left = std::min<int64_t>(kLanes, count - start);
+            if (left == kLanes) {
+                one(grad + start, y + start, out + start);
+                continue;
+            }
+            Number given[kLanes] = {}, result[kLanes] = {}, to[kLanes];
+            std::copy(grad + start, grad + start + left, given);
+            std::copy(y + start, y + start + left, result);
+            one(given, result, to);
+            std::copy(to, to + left, out + start);
         }
     });
 }
@@ -93,10 +131,21 @@ void drop(const Number *x, Number *y, int64_t count, uint32_t keep, float scale,
 
 extern "C" void s2s_dropout(
     const void *x, void *y, int64_t count, int64_t bfloat16, double share, uint64_t seed, int64_t threads) {
-    const uint32_t keep = static_cast<uint32_t>(std::lround(share * 65536));
-    const float scale = static_cast<float>(1 / share);
+    drop_any<false>(x, y, count, bfloat16, share, seed, threads);
+}
+
+extern "C" void s2s_relu_dropout(
+    const void *x, void *y, int64_t count, int64_t bfloat16, double share, uint64_t seed, int64_t threads) {
+    drop_any<true>(x, y, count, bfloat16, share, seed, threads);
+}
+
+extern "C" void s2s_relu_dropout_backward(
+    const void *grad, const void *y, void *out, int64_t count, int64_t bfloat16, double scale, int64_t threads) {
+    const float factor = static_cast<float>(scale);
     if (bfloat16)
-        drop(static_cast<const uint16_t *>(x), static_cast<uint16_t *>(y), count, keep, scale, seed, threads);
+        pass(static_cast<const uint16_t *>(grad), static_cast<const uint16_t *>(y), static_cast<uint16_t *>(out), count,
+             factor, threads);
     else
-        drop(static_cast<const float *>(x), static_cast<float *>(y), count, keep, scale, seed, threads);
+        pass(static_cast<const float *>(grad), static_cast<const float *>(y), static_cast<float *>(out), count, factor,
+             threads);
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +41,23 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     return F.dropout(x, p, training)
 
 
+def relu_dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    """``dropout(relu(x))``, the same numbers, that keeps its result alone for the backward pass.
+
+    An element passes its gradient where the result is above 0: where it was positive, and not dropped. A layer that
+    follows keeps that result as its own input, so that activation and mask take no memory of their own.
+
+    Raises:
+        ValueError: if ``p`` is outside [0, 1].
+    """
+    if not training or p == 0 or not x.requires_grad or torch.compiler.is_compiling():
+        return dropout(F.relu(x), p, training)
+    on_host = x.device.type == "cpu" and _suits(x, p)
+    found = _ReluDropout.apply(x, p, int(torch.randint(2**63 - 1, ())) if on_host else None)
+    assert isinstance(found, Tensor)
+    return found
+
+
 class Dropout(nn.Dropout):
     """`dropout` as a module."""
 
@@ -59,12 +75,7 @@ class _Dropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, share: float, seed: int) -> Tensor:
         ctx.share, ctx.seed = share, seed
-        kernel = _kernel()
-        assert kernel is not None, "only reached where there is one"
-        y, count = torch.empty_like(x), x.numel()
-        threads = max(1, min(torch.get_num_threads(), count // PER_THREAD))
-        kernel(x.data_ptr(), y.data_ptr(), count, int(x.dtype == torch.bfloat16), share, seed, threads)
-        return y
+        return _run("s2s_dropout", [x], share, seed)
 
     @staticmethod
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -76,13 +87,47 @@ class _Dropout(torch.autograd.Function):
         return found, None, None
 
 
+class _ReluDropout(torch.autograd.Function):
+    """With a seed through the kernel, else torch's dropout."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, p: float, seed: int | None) -> Tensor:
+        y = F.dropout(F.relu(x), p) if seed is None else _run("s2s_relu_dropout", [x], 1 - p, seed)
+        ctx.save_for_backward(y)
+        ctx.p, ctx.in_kernel = p, seed is not None
+        return y
+
+    @staticmethod
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grads: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        (y,) = ctx.saved_tensors
+        scale = 0.0 if ctx.p == 1 else 1 / (1 - ctx.p)
+        if ctx.in_kernel and not torch.is_grad_enabled():
+            return _run("s2s_relu_dropout_backward", [grads[0].contiguous(), y], scale), None, None
+        return torch.ops.aten.threshold_backward(grads[0], y, 0) * scale, None, None
+
+
+def _run(name: str, given: list[Tensor], *numbers: float) -> Tensor:
+    """What a function of the kernel makes of contiguous tensors of one size."""
+    kernel = _kernel()
+    assert kernel is not None, "only reached where there is one"
+    x, result = given[0], torch.empty_like(given[0])
+    count, pointers = x.numel(), [tensor.data_ptr() for tensor in [*given, result]]
+    threads = max(1, min(torch.get_num_threads(), count // PER_THREAD))
+    getattr(kernel, name)(*pointers, count, int(x.dtype == torch.bfloat16), *numbers, threads)
+    return result
+
+
 @functools.cache
-def _kernel() -> Callable[..., None] | None:
+def _kernel() -> ctypes.CDLL | None:
     library = load_library(SOURCE)
     if library is None:
         return None
-    kernel = library.s2s_dropout
-    pointer, integer = ctypes.c_void_p, ctypes.c_int64
-    kernel.argtypes = [pointer, pointer, integer, integer, ctypes.c_double, ctypes.c_uint64, integer]
-    kernel.restype = None
-    return kernel
+    pointer, integer, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
+    for function in (library.s2s_dropout, library.s2s_relu_dropout):
+        function.argtypes = [pointer, pointer, integer, integer, number, ctypes.c_uint64, integer]
+        function.restype = None
+    library.s2s_relu_dropout_backward.argtypes = [pointer, pointer, pointer, integer, integer, number, integer]
+    library.s2s_relu_dropout_backward.restype = None
+    return library

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2s_core.nn.conv import Conv, DepthwiseConv
-from s2s_core.nn.dropout import dropout
+from s2s_core.nn.dropout import dropout, relu_dropout
 from s2s_core.nn.frames import FrameLayout, frame_layout
 from s2s_core.nn.norm import NormName, build_norm
 
@@ -187,8 +187,9 @@ class _Block(nn.Module):
         return torch.stack([p.flatten()[0] for p in self.layers.parameters()]).sum() * 0.0
 
     def _activate(self, x: Tensor, layout: FrameLayout) -> Tensor:
-        x = F.relu(x) if self.activation == "relu" else F.hardtanh(x, 0.0, 20.0)
-        return layout.clean(dropout(x, self.spec.dropout, self.training))
+        if self.activation == "relu":
+            return layout.clean(relu_dropout(x, self.spec.dropout, self.training))
+        return layout.clean(dropout(F.hardtanh(x, 0.0, 20.0), self.spec.dropout, self.training))
 
 
 class _Layer(nn.Module):

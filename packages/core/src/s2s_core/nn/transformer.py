@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from s2s_core.nn.attention import CrossAttention, KeysValues, SelfAttention
 from s2s_core.nn.attention_pattern import Pattern
-from s2s_core.nn.dropout import dropout
+from s2s_core.nn.dropout import dropout, relu_dropout
 from s2s_core.nn.frames import FrameLayout, PackedFrames
 from s2s_core.nn.key_value_cache import Cache
 from s2s_core.nn.linear import Linear
@@ -68,7 +68,10 @@ class FeedForward(nn.Module):
         self.narrow = Linear(inner, features)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.narrow(dropout(self.activation(self.widen(x)), self.dropout, self.training))
+        x = self.widen(x)
+        if self.activation is F.relu:
+            return self.narrow(relu_dropout(x, self.dropout, self.training))
+        return self.narrow(dropout(self.activation(x), self.dropout, self.training))
 
 
 class _Residual(nn.Module):

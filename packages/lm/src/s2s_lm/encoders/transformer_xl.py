@@ -6,9 +6,8 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from s2s_core.nn.dropout import dropout
+from s2s_core.nn.dropout import dropout, relu_dropout
 from s2s_core.nn.relative_attention import RelativeAttention
 from s2s_lm.adaptive_embedding import AdaptiveEmbedding, check_cutoffs
 from s2s_lm.dropout import check_probabilities
@@ -37,7 +36,7 @@ class TransformerXlLayer(nn.Module):
         return self.feed_norm(x + self._feed(x))
 
     def _feed(self, x: Tensor) -> Tensor:
-        return self._drop(self.back(self._drop(F.relu(self.hidden(x)))))
+        return self._drop(self.back(relu_dropout(self.hidden(x), self.dropout, self.training)))
 
     def _drop(self, x: Tensor) -> Tensor:
         return dropout(x, self.dropout, self.training)
