@@ -13,33 +13,6 @@ from s2s_core.decoding.word_fusion import WordFusion, label_lexicon
 
 LABELS = " ab"
 BLANK = len(LABELS)
-ARPA = """\\data\\
-ngram 1=6
-ngram 2=6
-ngram 3=2
-
-\\1-grams:
--99 <s> -0.4
--0.9 </s>
--1.2 <unk> -0.1
--0.5 a -0.3
--0.7 ab -0.2
--1.1 ba -0.6
-
-\\2-grams:
--0.3 <s> a -0.1
--0.8 a ab -0.2
--0.4 a </s>
--0.2 ab ba
--0.6 ba a -0.5
--0.1 <s> ba
-
-\\3-grams:
--0.05 <s> a ab
--0.15 ba a </s>
-
-\\end\\
-"""
 SEARCHES = {"native": native_prefix_beam.search, "tensors": tensor_prefix_beam.search}
 
 
@@ -48,13 +21,6 @@ def search(request):
     if request.param == "native" and not native_prefix_beam.available():
         pytest.skip("this machine has no C++ compiler")
     return SEARCHES[request.param]
-
-
-@pytest.fixture(scope="module")
-def scorer(tmp_path_factory):
-    path = tmp_path_factory.mktemp("arpa") / "small.arpa"
-    path.write_text(ARPA)
-    return ArpaScorer.load(path)
 
 
 def fusion_of(scorer, **weights):
@@ -153,14 +119,12 @@ def test_empty_utterances_and_impossible_frames(search):
     assert all(h.acoustic == -math.inf for h in found[1])
 
 
-def test_words_of_a_model_in_capitals_are_found(search, tmp_path):
+def test_words_of_a_model_in_capitals_are_found(search, arpa, tmp_path):
     path = tmp_path / "capitals.arpa"
-    path.write_text(ARPA.replace("ab", "AB").replace("ba", "BA").replace(" a", " A"))
+    path.write_text(arpa.read_text().replace("ab", "AB").replace("ba", "BA").replace(" a", " A"))
     log_probs = random_log_probs(5, 2, 8)
-    small = tmp_path / "small.arpa"
-    small.write_text(ARPA)
     lower, upper = (
-        search(CtcPrefixBeam(20), log_probs, torch.tensor([8, 8]), fusion_of(ArpaScorer.load(p))) for p in (small, path)
+        search(CtcPrefixBeam(20), log_probs, torch.tensor([8, 8]), fusion_of(ArpaScorer.load(p))) for p in (arpa, path)
     )
     assert lower == upper
 

@@ -5,7 +5,6 @@ import itertools
 import pytest
 import torch
 
-from s2s_core.decoding.arpa import ArpaScorer
 from s2s_core.decoding.beam_search import BeamSearch
 from s2s_core.decoding.fusion import Fused, FusedState
 from s2s_core.decoding.word_fusion import WordFusion, label_lexicon
@@ -14,38 +13,7 @@ from s2s_core.testing.table_stepper import TableState, TableStepper
 
 LABELS = [("", True), ("a", False), ("b", False), ("ba", True)]
 END = len(LABELS)
-ARPA = """\\data\\
-ngram 1=6
-ngram 2=4
-ngram 3=1
-
-\\1-grams:
--99 <s> -0.4
--0.9 </s>
--1.2 <unk> -0.1
--0.5 a -0.3
--0.7 ab -0.2
--1.1 ba -0.6
-
-\\2-grams:
--0.3 <s> a -0.1
--0.8 a ab -0.2
--0.4 a </s>
--0.2 ab ba
-
-\\3-grams:
--0.05 <s> a ab
-
-\\end\\
-"""
 WEIGHTS = [(0.7, 1.3, -2.0), (2.0, -0.5, -10.0), (0.0, 0.0, 0.0)]
-
-
-@pytest.fixture(scope="module")
-def scorer(tmp_path_factory):
-    path = tmp_path_factory.mktemp("arpa") / "small.arpa"
-    path.write_text(ARPA)
-    return ArpaScorer.load(path)
 
 
 def stepper_of(scorer, weight, bonus, penalty):

@@ -24,8 +24,7 @@ from s2s_core.text.tokenizers import Tokenizer
 from s2s_core.tracking.samples import can_show, show_audio, show_picture, show_table, spectrogram_picture
 
 if TYPE_CHECKING:
-    from s2s_asr.search.searcher import Searcher
-    from s2s_asr.search.spelling import SpellingSearcher
+    from s2s_asr.search.interface import TextSearcher
     from s2s_core.recognition import SpeechRecogniser
 
 SAMPLES_SHOWN = 3
@@ -89,7 +88,7 @@ class SpeechToText(Task):
         self.tokenizer = tokenizer
         self.augment = augment
         self.consistency = consistency
-        self.searcher: Searcher | SpellingSearcher | None = None
+        self.searcher: TextSearcher | None = None
         """Takes the best path's place in evaluation, where a language model is given."""
         self.train_wer = ErrorRate("word")
         self.eval_loss = MeanMetric()

@@ -19,6 +19,7 @@ from s2s_asr.interfaces import Decoder, SpellingDecoder, TokenSpan
 from s2s_asr.pieces import Job, Piece, batches, groups, refuse_no_numbers
 from s2s_asr.search.choice import searcher_of
 from s2s_asr.search.hypotheses import Hypothesis
+from s2s_asr.search.searcher import Searcher
 from s2s_asr.search.segments import Frames, RecordingParts, RecordingSearch
 from s2s_asr.search.settings import SearchSettings
 from s2s_asr.search.spelling import SpellingSearcher
@@ -283,10 +284,10 @@ class Transcriber:
                 recording = from_waveform(waveform, f"#{index}")
         except UserError as error:
             return Job(None, error=error)
-        if self.searcher is None:
-            return Job(recording)
         if isinstance(self.searcher, SpellingSearcher):
             return Job(recording, parts=RecordingParts(self.searcher))
+        if not isinstance(self.searcher, Searcher):
+            return Job(recording)
         most_frames = int(SEGMENT_S * self.sample_rate_hz / self.frame_samples)
         return Job(recording, frames=RecordingSearch(self.searcher, most_frames))
 
@@ -330,15 +331,15 @@ class Transcriber:
         with autocast(self.precision, device.type):
             encodings, lengths = self.task.encoder(features, lengths)
             refuse_no_numbers(batch, encodings, lengths)
-            seen = self.decoder(encodings, lengths)
             kept = [slice(p.chunk.keep_from, p.chunk.keep_to) for p in batch]
             starts = [piece.chunk.first_frame + piece.chunk.keep_from for piece in batch]
             if batch[0].job.frames is not None:
-                frames = encodings if isinstance(self.decoder, SpellingDecoder) else seen.float().log_softmax(-1)
+                frames = self._searchable(encodings, lengths)
                 for piece, row, length, keep in zip(batch, frames, lengths.tolist(), kept, strict=True):
                     if piece.job.error is None:
                         piece.job.take(row[:length][keep].float().cpu(), last=keep.stop is None)
                 return
+            seen = self.decoder(encodings, lengths)
             if isinstance(self.searcher, SpellingSearcher):
                 found = self.searcher.search_parts(seen, lengths, kept)
                 for piece, start, row in zip(batch, starts, found, strict=True):
@@ -348,6 +349,12 @@ class Transcriber:
             spans = self.decoder.spans(seen, lengths, kept)
         for piece, start, row in zip(batch, starts, spans, strict=True):
             join_spans(piece.job.spans, [s._replace(start=s.start + start, end=s.end + start) for s in row])
+
+    def _searchable(self, encodings: Tensor, lengths: Tensor) -> Tensor:
+        """What a search of each frame's row starts from, see `searchable_each`."""
+        if isinstance(self.decoder, SpellingDecoder):
+            return encodings
+        return self.decoder(encodings, lengths).float().log_softmax(-1)
 
     def _result(self, job: Job) -> Transcript | UserError:
         if job.error is not None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from s2s_asr.decoders.attention_search import AttentionSearch
+from s2s_asr.decoders.attention_search import AttentionSearch, ended_texts
 from s2s_asr.interfaces import FoundText, SearchPlan, SpellingDecoder, TokenSpan
 from s2s_asr.words import marks
 from s2s_core.decoding.state import DecodingState
@@ -170,7 +170,7 @@ class AttentionDecoder(SpellingDecoder):
         return self.search.beam.beam_width
 
     def search_texts(self, seen: Listened, lengths: Tensor, plan: SearchPlan | None = None) -> list[list[FoundText]]:
-        return self.search.texts(self, seen, lengths, plan=plan)
+        return ended_texts(self.search(self, seen, lengths, plan=plan))
 
     @torch.inference_mode()
     def locate(

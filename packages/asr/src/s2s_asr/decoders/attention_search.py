@@ -102,20 +102,6 @@ class AttentionSearch(Part):
             ids.append(found[0])
         self.language_models.append(LanguageModel(scorer, [*ids, scorer.end_id], weight))
 
-    def texts(
-        self,
-        decoder: AttentionDecoder,
-        seen: Listened,
-        lengths: Tensor,
-        ctc_logits: Tensor | None = None,
-        plan: SearchPlan | None = None,
-    ) -> list[list[FoundText]]:
-        """What a call returns, as decoders of all families tell it; texts that the length limit cut off, whose scores
-        lack an end, only where there are no others."""
-        found = self(decoder, seen, lengths, ctc_logits, plan)
-        ended = ([one for one in row if one.finished] or row for row in found)
-        return [[FoundText(one.tokens, one.score) for one in row] for row in ended]
-
     @torch.inference_mode()
     def __call__(
         self,
@@ -157,6 +143,13 @@ class AttentionSearch(Part):
                 weights.append(1.0)
         fused, end = Fused(steppers, weights), decoder.end
         return beam(fused, FusedState(states), lengths, end, end, normalise=False, margin=margin)
+
+
+def ended_texts(found: list[list[Hypothesis]]) -> list[list[FoundText]]:
+    """What a search returned, as decoders of all families tell it; texts that the length limit cut off, whose scores
+    lack an end, only where there are no others."""
+    ended = ([one for one in row if one.finished] or row for row in found)
+    return [[FoundText(one.tokens, one.score) for one in row] for row in ended]
 
 
 class _LogProbs:

@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 from torch import Tensor
 
 from s2s_asr.decoders.attention import AttentionDecoder, Listened, Location
-from s2s_asr.decoders.attention_search import AttentionSearch
+from s2s_asr.decoders.attention_search import AttentionSearch, ended_texts
 from s2s_asr.decoders.ctc import CtcDecoder
 from s2s_asr.interfaces import FoundText, SearchPlan, SpellingDecoder, TokenSpan
 from s2s_core.nn.recurrent_stack import RecurrentLayers
@@ -68,7 +68,7 @@ class JointDecoder(SpellingDecoder):
         return self.search.beam.beam_width
 
     def search_texts(self, seen: Heard, lengths: Tensor, plan: SearchPlan | None = None) -> list[list[FoundText]]:
-        return self.search.texts(self.attention, seen.listened, lengths, seen.logits, plan)
+        return ended_texts(self.search(self.attention, seen.listened, lengths, seen.logits, plan))
 
     def locate(
         self, texts: list[FoundText], seen: Heard, lengths: Tensor, kept: Sequence[slice]

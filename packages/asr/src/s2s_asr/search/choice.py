@@ -8,6 +8,7 @@ import torch
 
 from s2s_asr.decoders.ctc import expect_ctc
 from s2s_asr.interfaces import SpellingDecoder
+from s2s_asr.search.interface import TextSearcher
 from s2s_asr.search.searcher import Searcher
 from s2s_asr.search.settings import SearchSettings
 from s2s_asr.search.spelling import SpellingSearcher
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
     from s2s_asr.task import SpeechToText
 
 
-def searcher_of(
-    task: SpeechToText, settings: SearchSettings, jobs: int, device: torch.device
-) -> Searcher | SpellingSearcher:
+def searcher_of(task: SpeechToText, settings: SearchSettings, jobs: int, device: torch.device) -> TextSearcher:
     """The searcher of a task's texts: over frames for CTC, the decoder's own where one label comes after the other.
 
     Args:

@@ -8,14 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 
 from torch import Tensor
 
 from s2s_asr.search.hypotheses import Hypothesis
+from s2s_asr.search.interface import TextSearcher
 from s2s_asr.search.labels import Labels, same_case, spellings, words_of_model
 from s2s_asr.search.pyctc import RawFound
-from s2s_asr.search.ranking import Ranking
 from s2s_asr.search.settings import BINARY_SUFFIXES, SearchSettings
 from s2s_asr.search.spans import align_tokens
 from s2s_asr.search.tensors import TensorSearch
@@ -49,7 +48,7 @@ class Searched:
         return self._found
 
 
-class Searcher:
+class Searcher(TextSearcher):
     """Runs the searches that settings describe.
 
     Args:
@@ -63,11 +62,9 @@ class Searcher:
     """
 
     def __init__(self, settings: SearchSettings, tokenizer: Tokenizer, jobs: int = 1, device: str = "cpu") -> None:
-        self.settings = settings
-        self.tokenizer = tokenizer
+        super().__init__(settings, tokenizer, device)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._waiting: deque[Searched] = deque()
-        self._ranking = Ranking.load(settings, device)
         self._tensors: TensorSearch | None = None
         self._workers = self._start(jobs)
 
@@ -157,22 +154,12 @@ class Searcher:
         labels, acoustic, words = found
         if isinstance(labels, str):
             return Hypothesis(labels, acoustic, words), self.tokenizer.encode(labels)
-        text = " ".join(self.tokenizer.decode(labels).split())
-        return Hypothesis(text, acoustic, words), labels
+        return Hypothesis(self.text(labels), acoustic, words), labels
 
     def close(self) -> None:
-        """End what was started."""
         self._workers.close()
         if self._folder is not None:
             self._folder.cleanup()
-
-    def __enter__(self) -> Searcher:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _numbers(log_probs: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ EXTRA = "pip install 's2s-asr[lm]'"
 NO_LEXICON = "none"
 BEAM_WIDTH = 128
 """Of searches over frames, where none is given."""
-BEAM_THRESHOLD = 25.0
 BINARY_SUFFIXES = (".binary", ".bin", ".klm", ".kenlm", ".trie", ".probing")
 """Of models that KenLM has compiled; whatever else is named is read as ARPA."""
 
@@ -81,6 +80,11 @@ class SearchSettings:
             return self.decoder
         binary = self.lm is not None and self.lm.endswith(BINARY_SUFFIXES)
         return "pyctcdecode" if self.hotwords or binary else "tensors"
+
+    @property
+    def own_beam_threshold(self) -> float:
+        """Of the searches that are our own."""
+        return 25.0 if self.beam_threshold is None else self.beam_threshold
 
     @property
     def frames_beam_width(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -15,8 +14,8 @@ from torch.nn.utils.rnn import pad_sequence
 from s2s_asr.interfaces import FoundText, SearchPlan, SpellingDecoder
 from s2s_asr.search.fusion import word_fusion
 from s2s_asr.search.hypotheses import Hypothesis
-from s2s_asr.search.ranking import Ranking
-from s2s_asr.search.settings import BEAM_THRESHOLD, NO_LEXICON, SearchSettings
+from s2s_asr.search.interface import TextSearcher
+from s2s_asr.search.settings import NO_LEXICON, SearchSettings
 from s2s_asr.search.workers import Weights
 from s2s_core.decoding.word_stepper import WordStepper
 from s2s_core.errors import UserError
@@ -28,7 +27,7 @@ UTTERANCES = 16
 """Searched together where weights are tried."""
 
 
-class SpellingSearcher:
+class SpellingSearcher(TextSearcher):
     """Runs the search of a decoder with the language models that settings name.
 
     Words of an n-gram model are added label by label, a rescoring model ranks the ``nbest`` texts anew. Both join what
@@ -48,26 +47,23 @@ class SpellingSearcher:
         self, settings: SearchSettings, decoder: SpellingDecoder, tokenizer: Tokenizer, device: torch.device
     ) -> None:
         _refuse_searches_of_frames(settings, decoder)
-        self.settings, self.tokenizer, self._decoder, self._device = settings, tokenizer, decoder, device
-        self._ranking = Ranking.load(settings, str(device))
-        self._fusion = word_fusion(settings, tokenizer)
-        self._plan = self._planned(None)
-
-    def _planned(self, weights: Weights | None) -> SearchPlan:
-        settings, fusion = self.settings, self._fusion
-        width = settings.beam_width or max(BEAM_WIDTH, self._decoder.beam_width, settings.nbest)
-        margin = BEAM_THRESHOLD if settings.beam_threshold is None else settings.beam_threshold
-        if fusion is not None and weights is not None:
-            fusion = replace(fusion, weight=weights[0], bonus=weights[1])
-        words = None if fusion is None else WordStepper(fusion, self._device)
-        return SearchPlan(width, width if settings.searched_nbest > 1 else 1, words, margin)
+        super().__init__(settings, tokenizer, str(device))
+        self._decoder, self._device = decoder, device
+        fusion = word_fusion(settings, tokenizer)
+        width = settings.beam_width or max(BEAM_WIDTH, decoder.beam_width, settings.nbest)
+        self._plan = SearchPlan(
+            width,
+            width if settings.searched_nbest > 1 else 1,
+            None if fusion is None else WordStepper(fusion, device),
+            settings.own_beam_threshold,
+        )
 
     def search_batch(self, seen: Any, lengths: Tensor) -> list[list[Hypothesis]]:
-        """Search what the decoder's `forward` returned; the best first, without times."""
         return [[one for one, _ in row] for row in self._ranked(seen, lengths, self._plan)]
 
     def search_parts(self, seen: Any, lengths: Tensor, kept: Sequence[slice]) -> list[list[Hypothesis]]:
-        """As `search_batch`, with the labels of the frames ``kept`` alone and where they are, see `Decoder.spans`."""
+        """As `search_batch`, with the labels of the frames ``kept`` alone and where they are, see `Decoder.spans`;
+        scores are those of all frames."""
         rows = self._ranked(seen, lengths, self._plan)
         nothing = FoundText([], 0.0)
         placed: list[list[Hypothesis]] = [[] for _ in rows]
@@ -81,10 +77,9 @@ class SpellingSearcher:
 
     @torch.inference_mode()
     def each(self, utterances: Iterable[tuple[Tensor, Weights]]) -> Iterator[list[Hypothesis]]:
-        """Search encodings ``(time, features)`` with weights of their own; yields all that was found, unranked and
-        without times."""
         for weights, same in groupby(utterances, key=lambda one: one[1]):
-            plan, encodings = self._planned(weights), [one for one, _ in same]
+            words = None if self._plan.words is None else self._plan.words.weighted(*weights)
+            plan, encodings = self._plan._replace(words=words), [one for one, _ in same]
             for first in range(0, len(encodings), UTTERANCES):
                 batch = encodings[first : first + UTTERANCES]
                 lengths = torch.tensor([len(one) for one in batch], device=self._device)
@@ -103,21 +98,6 @@ class SpellingSearcher:
 
     def _hypothesis(self, found: FoundText, words: float) -> Hypothesis:
         return Hypothesis(self.text(found.tokens), found.log_probability - words, words)
-
-    def text(self, tokens: list[int]) -> str:
-        """Labels as transcripts are written."""
-        return " ".join(self.tokenizer.decode(tokens).split())
-
-    def close(self) -> None:
-        """Nothing runs beside this process."""
-
-    def __enter__(self) -> SpellingSearcher:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _refuse_searches_of_frames(settings: SearchSettings, decoder: SpellingDecoder) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from s2s_asr.search.fusion import word_fusion
 from s2s_asr.search.pyctc import RawFound
-from s2s_asr.search.settings import BEAM_THRESHOLD, SearchSettings
+from s2s_asr.search.settings import SearchSettings
 from s2s_core.decoding.ctc_prefix_beam import CtcPrefixBeam
 from s2s_core.text.tokenizers import Tokenizer
 
@@ -26,8 +26,7 @@ class TensorSearch:
     """
 
     def __init__(self, settings: SearchSettings, tokenizer: Tokenizer) -> None:
-        threshold = BEAM_THRESHOLD if settings.beam_threshold is None else settings.beam_threshold
-        self._beam = CtcPrefixBeam(settings.frames_beam_width, settings.searched_nbest, threshold)
+        self._beam = CtcPrefixBeam(settings.frames_beam_width, settings.searched_nbest, settings.own_beam_threshold)
         self._fusion = word_fusion(settings, tokenizer)
 
     def search(self, log_probs: Tensor, weights: tuple[float, float] | None = None) -> list[RawFound]:

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from s2s_asr.search.hypotheses import Hypothesis
-from s2s_asr.search.searcher import Searcher
-from s2s_asr.search.spelling import SpellingSearcher
+from s2s_asr.search.interface import TextSearcher
 from s2s_core.error_rate import edit_distance
 from s2s_core.errors import UserError
 
@@ -33,7 +32,7 @@ class Trial:
 
 
 def tune(
-    searcher: Searcher | SpellingSearcher,
+    searcher: TextSearcher,
     frames: Sequence[Tensor],
     references: Sequence[str],
     alphas: Sequence[float],

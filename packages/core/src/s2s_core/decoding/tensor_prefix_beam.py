@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from s2s_core.decoding.hypothesis import CtcHypothesis
-from s2s_core.decoding.tensor_word_fusion import FusionTables, WordState
+from s2s_core.decoding.tensor_word_fusion import FusionTables, WordState, widest
 
 if TYPE_CHECKING:
     from s2s_core.decoding.ctc_prefix_beam import CtcPrefixBeam
@@ -40,7 +40,7 @@ def search(
     settings: CtcPrefixBeam, log_probs: Tensor, lengths: Tensor, fusion: WordFusion | None
 ) -> list[list[CtcHypothesis]]:
     """Search a batch on its device; see `CtcPrefixBeam`. No step waits for the device."""
-    log_probs = log_probs.to(torch.float32 if log_probs.device.type == "mps" else torch.float64)
+    log_probs = log_probs.to(widest(log_probs.device))
     lengths = lengths.to(log_probs.device)
     tables = None if fusion is None else FusionTables.on(fusion, log_probs.device, log_probs.dtype)
     beam = _start(log_probs, settings.beam_width)

@@ -1,4 +1,4 @@
-"""Word fusion in tensor operations, for `tensor_prefix_beam`."""
+"""Word fusion in tensor operations, for `tensor_prefix_beam` and `word_stepper`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ import torch
 from torch import Tensor
 
 from s2s_core.decoding.word_fusion import WordFusion
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """The widest type of numbers that a device has, in which long sums are kept."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 @dataclass

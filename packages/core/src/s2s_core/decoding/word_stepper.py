@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
 from s2s_core.decoding.state import DecodingState
-from s2s_core.decoding.tensor_word_fusion import FusionTables, WordState
+from s2s_core.decoding.tensor_word_fusion import FusionTables, WordState, widest
 from s2s_core.decoding.word_fusion import WordFusion
 
 
@@ -41,11 +42,16 @@ class WordStepper:
     """
 
     def __init__(self, fusion: WordFusion, device: torch.device) -> None:
-        dtype = torch.float32 if device.type == "mps" else torch.float64
-        self._tables = FusionTables.on(fusion, device, dtype)
+        self._tables = FusionTables.on(fusion, device, widest(device))
         self._labels = len(fusion.lexicon.begins)
         self.vocab_size = self._labels + 1
         """The labels, and the end after them."""
+
+    def weighted(self, weight: float, bonus: float) -> WordStepper:
+        """The same with other weights; the arrays are shared."""
+        other = copy.copy(self)
+        other._tables = replace(self._tables, fusion=replace(self._tables.fusion, weight=weight, bonus=bonus))
+        return other
 
     def start(self, rows: int) -> WordsSoFar:
         """The state before the first label."""

@@ -34,8 +34,7 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         ValueError: if ``p`` is outside [0, 1].
     """
     if training and x.device.type == "cpu" and not torch.compiler.is_compiling() and _suits(x, p):
-        seed = int(torch.randint(2**63 - 1, ()))
-        dropped = _Dropout.apply(x, 1 - p, seed)
+        dropped = _Dropout.apply(x, 1 - p, _seed())
         assert isinstance(dropped, Tensor)
         return dropped
     return F.dropout(x, p, training)
@@ -53,7 +52,7 @@ def relu_dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     if not training or p == 0 or not x.requires_grad or torch.compiler.is_compiling():
         return dropout(F.relu(x), p, training)
     on_host = x.device.type == "cpu" and _suits(x, p)
-    found = _ReluDropout.apply(x, p, int(torch.randint(2**63 - 1, ())) if on_host else None)
+    found = _ReluDropout.apply(x, p, _seed() if on_host else None)
     assert isinstance(found, Tensor)
     return found
 
@@ -63,6 +62,10 @@ class Dropout(nn.Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         return dropout(input, self.p, self.training)
+
+
+def _seed() -> int:
+    return int(torch.randint(2**63 - 1, ()))
 
 
 def _suits(x: Tensor, p: float) -> bool:
