@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from s2s_core.nn.conv_cpu import frames, image
 from s2s_core.nn.frames import FrameLayout
+from s2s_core.nn.layer_norm import layer_norm
 
 NormName = Literal["batch", "layer", "rms", "instance", "group", "none"]
 
@@ -96,8 +97,8 @@ class LayerNorm(nn.LayerNorm):
     def __init__(self, channels: int, eps: float = 1e-3) -> None:
         super().__init__(channels, eps=eps)
 
-    def forward(self, x: Tensor, layout: FrameLayout) -> Tensor:  # type: ignore[override]
-        return super().forward(x)
+    def forward(self, x: Tensor, layout: FrameLayout | None = None) -> Tensor:  # type: ignore[override]
+        return layer_norm(x, self.weight, self.bias, self.eps)
 
 
 class RmsNorm(nn.RMSNorm):

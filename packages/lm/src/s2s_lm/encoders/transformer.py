@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from s2s_core.nn.dropout import dropout
+from s2s_core.nn.norm import LayerNorm
 from s2s_lm.adaptive_embedding import AdaptiveEmbedding, check_cutoffs
 from s2s_lm.dropout import check_probabilities
 from s2s_lm.interfaces import LmEncoder, State
@@ -23,7 +24,7 @@ class TransformerLayer(nn.Module):
     def __init__(self, features: int, heads: int, hidden: int, dropout: float, attention_dropout: float) -> None:
         super().__init__()
         self.heads, self.dropout, self.attention_dropout = heads, dropout, attention_dropout
-        self.attention_norm, self.feed_norm = nn.LayerNorm(features), nn.LayerNorm(features)
+        self.attention_norm, self.feed_norm = LayerNorm(features, eps=1e-5), LayerNorm(features, eps=1e-5)
         self.query_key_value = nn.Linear(features, 3 * features)
         self.output = nn.Linear(features, features)
         self.hidden, self.back = nn.Linear(features, hidden), nn.Linear(hidden, features)
@@ -95,7 +96,7 @@ class TransformerEncoder(LmEncoder):
         self.layers = nn.ModuleList(
             TransformerLayer(features, heads, hidden, dropout, attention_dropout) for _ in range(layers)
         )
-        self.last_norm = nn.LayerNorm(features)
+        self.last_norm = LayerNorm(features, eps=1e-5)
 
     @classmethod
     def examples(cls) -> list[TransformerEncoder]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from s2s_core.nn.dropout import dropout, relu_dropout
+from s2s_core.nn.norm import LayerNorm
 from s2s_core.nn.relative_attention import RelativeAttention
 from s2s_lm.adaptive_embedding import AdaptiveEmbedding, check_cutoffs
 from s2s_lm.dropout import check_probabilities
@@ -24,7 +25,7 @@ class TransformerXlLayer(nn.Module):
         super().__init__()
         self.attention = RelativeAttention(features, heads, attention_dropout)
         self.hidden, self.back = nn.Linear(features, hidden), nn.Linear(hidden, features)
-        self.attention_norm, self.feed_norm = nn.LayerNorm(features), nn.LayerNorm(features)
+        self.attention_norm, self.feed_norm = LayerNorm(features, eps=1e-5), LayerNorm(features, eps=1e-5)
         self.dropout, self.pre_norm = dropout, pre_norm
 
     def forward(self, x: Tensor, memory: Tensor, distances: Tensor, seen: Tensor) -> Tensor:
@@ -83,7 +84,7 @@ class TransformerXlEncoder(LmEncoder):
         self.layers = nn.ModuleList(
             TransformerXlLayer(features, heads, hidden, dropout, attention_dropout, pre_norm) for _ in range(layers)
         )
-        self.last_norm = nn.LayerNorm(features) if pre_norm else nn.Identity()
+        self.last_norm = LayerNorm(features, eps=1e-5) if pre_norm else nn.Identity()
 
     @classmethod
     def examples(cls) -> list[TransformerXlEncoder]:
