@@ -129,7 +129,8 @@ class HalfCopies:
     def move_gradients(self) -> None:
         """Add the copies' gradients to the masters' in float32, and clear them.
 
-        A master's gradient lies in the same memory at each step: on the host, new memory costs more than the sum.
+        On the host a master's gradient lies in the same memory at each step, as new memory costs more there than the
+        sum. Elsewhere it is freed with the gradient, and serves the next step's activations.
         """
         for chunk in self._chunks():
             arrived = [copy.grad for _, copy in chunk if copy.grad is not None]
@@ -150,8 +151,10 @@ class HalfCopies:
                 torch._foreach_add_(sums, addends)
 
     def _memory_of(self, master: nn.Parameter, grad: Tensor) -> Tensor:
+        if grad.device.type != "cpu":
+            return torch.empty_like(grad, dtype=torch.float32)
         memory = self._memory.get(master)
-        if memory is None or memory.device != grad.device or memory.stride() != grad.stride():
+        if memory is None or memory.stride() != grad.stride():
             memory = self._memory[master] = torch.empty_like(grad, dtype=torch.float32)
         return memory
 
