@@ -38,8 +38,7 @@ HERE = Path(__file__).parent
 PARTS = {
     "weights to half": (HalfCopies, "refresh"),
     "gradients to float32": (HalfCopies, "move_gradients"),
-    "overflow": (MasterWeightsPrecision, "_largest"),
-    "unscaling": (MasterWeightsPrecision, "_unscale"),
+    "overflow and unscaling": (MasterWeightsPrecision, "_unscale"),
 }
 
 

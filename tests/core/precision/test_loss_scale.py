@@ -39,6 +39,14 @@ def test_a_scale_goes_on_from_its_state_exactly(before, after):
         assert twin.state_dict() == scale.state_dict()
 
 
+@given(histories, st.floats(0.0, 1e38))
+def test_a_scale_that_reads_no_sizes_goes_the_same_way_with_any(history, size):
+    for scale, twin in zip(scales(), scales(), strict=True):
+        if not scale.reads_sizes:
+            assert feed(twin, [size if math.isfinite(x) else x for x in history]) == feed(scale, history)
+    assert [scale.reads_sizes for scale in scales()] == [False, False, True, True]
+
+
 @given(histories)
 def test_backoff_recovers_from_any_history(history):
     scale = Backoff(1.0, 2.0**10, 2.0, 3)

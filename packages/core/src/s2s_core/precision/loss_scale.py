@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 from s2s_core.part import Part
 
@@ -22,6 +22,9 @@ class LossScale(Part, ABC):
     A step whose gradients are not all finite has overflowed; it is skipped, whatever the scale.
     """
 
+    reads_sizes: ClassVar[bool] = True
+    """Whether `update` looks at more than whether the largest gradient is finite."""
+
     def __init__(self, scale: float, minimum: float, maximum: float) -> None:
         if not 0.0 < minimum <= scale <= maximum < math.inf:
             raise ValueError(f"loss scale: expected 0 < minimum <= start <= maximum, got {minimum}, {scale}, {maximum}")
@@ -33,6 +36,7 @@ class LossScale(Part, ABC):
 
         Args:
             largest: the largest absolute value among this step's gradients, unscaled; infinite or NaN for an overflow.
+                Any finite number will do for a scale that does not read sizes.
         """
 
     def state_dict(self) -> dict[str, Any]:
@@ -56,6 +60,8 @@ class StaticScale(LossScale):
         scale: the factor; a power of two loses nothing to rounding.
     """
 
+    reads_sizes = False
+
     def __init__(self, scale: float = 1.0) -> None:
         super().__init__(scale, scale, scale)
 
@@ -75,6 +81,8 @@ class Backoff(LossScale):
         step_factor: by how much the scale is divided and multiplied.
         step_window: good steps before it grows.
     """
+
+    reads_sizes = False
 
     def __init__(
         self, scale_min: float = 1.0, scale_max: float = 2.0**14, step_factor: float = 2.0, step_window: int = 2000

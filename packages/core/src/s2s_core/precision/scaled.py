@@ -55,8 +55,6 @@ class ScaledPrecision(Precision):
         self.skipped_steps = 0
         """In the whole training."""
         self.skipped_in_a_row = 0
-        self.largest_gradient: float | None = None
-        """Of the last step, unscaled; None without a loss scale."""
         self._skipped_at_minimum = 0
         self._statistics = RunningStatistics()
         self._watch = OverflowWatch()
@@ -104,9 +102,8 @@ class ScaledPrecision(Precision):
         if self.loss_scale is None:
             self._apply(optimizer, model, kwargs)
             return result
-        self.largest_gradient = largest = self._largest(optimizer) / self.loss_scale.scale
+        largest = self._unscale(optimizer, self.loss_scale)
         if math.isfinite(largest):
-            self._unscale(optimizer)
             self._apply(optimizer, model, kwargs)
             self.skipped_in_a_row = self._skipped_at_minimum = 0
         else:
@@ -123,19 +120,23 @@ class ScaledPrecision(Precision):
         return [[cast(Tensor, parameter.grad) for parameter in same] for same in parameters]
 
     @torch.no_grad()
-    def _largest(self, optimizer: Optimizer) -> float:
-        sizes = [size for same in self._gradients(optimizer) for size in _extremes(same)]
+    def _unscale(self, optimizer: Optimizer, loss_scale: LossScale) -> float:
+        """Divide the gradients by the scale; return the largest as far as `LossScale.update` wants to know it.
+
+        If that is not finite the gradients are of no use.
+        """
+        gradients = self._gradients(optimizer)
+        sizes: list[Tensor] = []
+        if loss_scale.reads_sizes:
+            sizes = [size for same in gradients for size in _extremes(same)]
+        for same in gradients:
+            sizes.append(_divide(same, loss_scale.scale))
         largest = 0.0
         if sizes:
             device = sizes[0].device
             largest = float(torch.stack([size.to(device, torch.float32) for size in sizes]).abs().max())
-        return largest_of_all(cast("list[Tensor]", list(self.main_params(optimizer))), largest)
-
-    @torch.no_grad()
-    def _unscale(self, optimizer: Optimizer) -> None:
-        if self.scale != 1.0:
-            for same in self._gradients(optimizer):
-                torch._foreach_mul_(same, 1.0 / self.scale)
+        masters = cast("list[Tensor]", list(self.main_params(optimizer)))
+        return largest_of_all(masters, largest) / loss_scale.scale
 
     def _skip(self, optimizer: Optimizer, model: LightningModule) -> None:
         assert self.loss_scale is not None
@@ -173,6 +174,14 @@ class ScaledPrecision(Precision):
     def teardown(self) -> None:
         self._statistics = RunningStatistics()
         self._watch = OverflowWatch()
+
+
+def _divide(gradients: list[Tensor], scale: float) -> Tensor:
+    """Divide in place and in one pass; returns infinity if a gradient was not finite, else 0."""
+    found = gradients[0].new_zeros((), dtype=torch.float32)
+    inverse = torch.full_like(found, 1.0 / scale)
+    torch._amp_foreach_non_finite_check_and_unscale_(gradients, found, inverse)
+    return torch.where(found > 0, math.inf, 0.0)
 
 
 def _extremes(gradients: list[Tensor]) -> Iterable[Tensor]:
