@@ -9,7 +9,6 @@ from torch.nn import functional as F
 
 from s2s_lm.data import Segmenting
 from s2s_lm.interfaces import IGNORED, SegmentBatch
-from s2s_lm.task import perplexities
 
 
 def batch_of(tokens, targets, starts=None, lengths=None, fresh=False):
@@ -161,10 +160,3 @@ def test_predictions_name_the_rows(make_task, make_data, tmp_path):
     assert sorted(row["id"] for row in rows) == data.predict_ids() == ["1", "2"]
     assert {row["tokens"] for row in rows} == {4}
     assert all(row["log_probability"] < -1 for row in rows)
-
-
-def test_perplexity_of_subwords_is_per_word_and_of_characters_per_character():
-    figures = perplexities(12.0, 10, 4, 24, "subwords")
-    assert figures == pytest.approx({"loss": 1.2, "perplexity": math.exp(3), "bits_per_character": 0.5 / math.log(2)})
-    assert perplexities(12.0, 24, 4, 24, "characters")["perplexity"] == pytest.approx(math.exp(0.5))
-    assert perplexities(1e6, 10, 1, 1, "words")["perplexity"] == math.inf

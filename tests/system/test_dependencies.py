@@ -1,6 +1,7 @@
 """What each package would bring along, as the metadata of what is installed here says."""
 
 import ast
+import subprocess
 import sys
 from collections import deque
 from importlib import metadata
@@ -133,3 +134,21 @@ def test_a_package_asks_for_what_it_imports(package, providers):
         if not distributions & asked_for(package):
             missing[module] = (file.name, distributions)
     assert not missing
+
+
+CLASSES = {
+    "asr": ["Transcriber"],
+    "commands": ["CommandClassifier", "ImageClassifier"],
+    "lm": ["LanguageModel", "SentimentClassifier"],
+    "nmt": ["Translator"],
+    "tts": ["Synthesizer"],
+}
+
+
+def test_what_a_user_imports_waits_with_lightning_until_it_is_needed():
+    assert set(CLASSES) == set(PACKAGES) - {"core"}
+    names = [(f"s2s_{package}", name) for package, found in CLASSES.items() for name in found]
+    imports = "; ".join(f"from {package} import {name}" for package, name in names)
+    heavy = "{'lightning', 'torchmetrics', 'lhotse', 'wandb', 'deepspeed'}"
+    command = [sys.executable, "-c", f"import sys; {imports}; print(sorted({heavy} & set(sys.modules)))"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from torch import Tensor
 
-from s2s_commands.classifier import Classifier
 from s2s_core.errors import UserError
 from s2s_core.precision.inference import Precision, check_precision
 
-TaskT = TypeVar("TaskT", bound=Classifier)
+if TYPE_CHECKING:
+    from s2s_commands.classifier import Classifier
+
+TaskT = TypeVar("TaskT", bound="Classifier")
 SourceT = TypeVar("SourceT")
 AnswerT = TypeVar("AnswerT")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,11 +14,12 @@ from torchvision.transforms.v2 import functional as F
 
 from s2s_commands.classify_each import EachClassifier, Precision
 from s2s_commands.image_batches import open_picture
-from s2s_commands.image_task import ImageClassification
 from s2s_commands.interfaces import ImageBatch
-from s2s_core.checkpoint import load_task
 from s2s_core.errors import UserError
 from s2s_core.precision.inference import autocast
+
+if TYPE_CHECKING:
+    from s2s_commands.image_task import ImageClassification  # noqa: F401  in quotes below
 
 Source = str | Path | Image.Image | np.ndarray
 
@@ -34,7 +36,7 @@ class ImageLabel:
     """Of every class, the most likely first."""
 
 
-class ImageClassifier(EachClassifier[ImageClassification, Source, ImageLabel]):
+class ImageClassifier(EachClassifier["ImageClassification", Source, ImageLabel]):
     """Names pictures of any format and size: paths, pictures, or arrays, uint8.
 
     Arrays are ``(height, width)`` or ``(height, width, 3)``. The result of one picture does not depend on the others
@@ -58,6 +60,9 @@ class ImageClassifier(EachClassifier[ImageClassification, Source, ImageLabel]):
         Raises:
             UserError: if the checkpoint is unreadable or of another task, or the device is not there.
         """
+        from s2s_commands.image_task import ImageClassification
+        from s2s_core.checkpoint import load_task
+
         task = load_task(path, ImageClassification.name, device)
         assert isinstance(task, ImageClassification)
         return cls(task, precision)

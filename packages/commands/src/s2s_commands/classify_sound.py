@@ -12,13 +12,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from s2s_commands.classify_each import EachClassifier, Precision
-from s2s_commands.sound_task import SoundClassifier
-from s2s_core.checkpoint import load_task
 from s2s_core.data.audio_files import read_audio
 from s2s_core.errors import UserError
 from s2s_core.precision.inference import autocast
 
 if TYPE_CHECKING:
+    from s2s_commands.sound_task import SoundClassifier
     from s2s_commands.spotting import KeywordSpotter, Spotting
 
 Source = str | Path | np.ndarray | Tensor
@@ -37,7 +36,7 @@ class Classification:
     duration_s: float
 
 
-class CommandClassifier(EachClassifier[SoundClassifier, Source, Classification]):
+class CommandClassifier(EachClassifier["SoundClassifier", Source, Classification]):
     """Names recordings of any format, rate and channel count, and finds keywords in streams.
 
     Sources are paths, or arrays ``(samples,)`` at the model's own sample rate, floats in [-1, 1]. The result of one
@@ -65,6 +64,9 @@ class CommandClassifier(EachClassifier[SoundClassifier, Source, Classification])
         Raises:
             UserError: if the checkpoint is unreadable or of another task, or the device is not there.
         """
+        from s2s_commands.sound_task import SoundClassifier
+        from s2s_core.checkpoint import load_task
+
         task = load_task(path, SoundClassifier.name, device)
         assert isinstance(task, SoundClassifier)
         return cls(task, precision)

@@ -6,19 +6,21 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from s2s_core.checkpoint import load_task
 from s2s_core.decoding.hypothesis import Hypothesis, Search
 from s2s_core.decoding.sampling import Sampling
 from s2s_core.decoding.state import DecodingState
 from s2s_core.errors import UserError
 from s2s_lm.adaptation import Adaptation, CacheOptions, DynamicEvaluation, DynamicOptions, NeuralCache, NoAdaptation
+from s2s_lm.perplexity import perplexities
 from s2s_lm.scorer import LmDecodingState, LmScorer
-from s2s_lm.task import LanguageModeling, perplexities
+
+if TYPE_CHECKING:
+    from s2s_lm.task import LanguageModeling
 
 SEGMENT = 128
 """Tokens of a continuous text that are scored at once."""
@@ -100,7 +102,11 @@ class LanguageModel:
         Raises:
             UserError: if the file is unreadable or not of a language model.
         """
-        task = cast(LanguageModeling, load_task(checkpoint, LanguageModeling.name, device))
+        from s2s_core.checkpoint import load_task
+        from s2s_lm.task import LanguageModeling
+
+        task = load_task(checkpoint, LanguageModeling.name, device)
+        assert isinstance(task, LanguageModeling)
         if precision not in ("32-true", "bf16"):
             raise UserError(f"precision '{precision}': expected 32-true or bf16")
         return cls(task.to(torch.bfloat16) if precision == "bf16" else task)

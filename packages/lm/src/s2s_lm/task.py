@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import torch
@@ -27,6 +26,7 @@ from s2s_lm.interfaces import (
     keep_state,
     real_positions,
 )
+from s2s_lm.perplexity import perplexities
 from s2s_lm.scorer import LmScorer
 from s2s_lm.tokenizers import LmTokenizer
 
@@ -238,14 +238,3 @@ def _exact_sum() -> SumMetric:
     metric = SumMetric()
     metric.set_dtype(torch.float64)
     return metric
-
-
-def perplexities(nll: float, tokens: float, words: float, characters: float, unit: str) -> dict[str, float]:
-    """Loss a token in nats, perplexity a word (a character for models of characters), bits a character."""
-    counted = characters if unit == "characters" else words
-    exponent = nll / max(1.0, counted)
-    return {
-        "loss": nll / max(1.0, tokens),
-        "perplexity": math.exp(exponent) if exponent < 700 else math.inf,
-        "bits_per_character": nll / math.log(2) / max(1.0, characters),
-    }

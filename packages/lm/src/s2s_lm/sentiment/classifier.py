@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING
 
 import torch
 
-from s2s_core.checkpoint import load_task
 from s2s_core.errors import UserError
-from s2s_lm.sentiment.data import pad_texts
 from s2s_lm.sentiment.interfaces import ClassificationBatch
-from s2s_lm.sentiment.task import SentimentClassification
+from s2s_lm.sentiment.padding import pad_texts
+
+if TYPE_CHECKING:
+    from s2s_lm.sentiment.task import SentimentClassification
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,11 @@ class SentimentClassifier:
         Raises:
             UserError: if the file is unreadable or not of a classifier of texts.
         """
-        task = cast(SentimentClassification, load_task(checkpoint, SentimentClassification.name, device))
+        from s2s_core.checkpoint import load_task
+        from s2s_lm.sentiment.task import SentimentClassification
+
+        task = load_task(checkpoint, SentimentClassification.name, device)
+        assert isinstance(task, SentimentClassification)
         if precision not in ("32-true", "bf16"):
             raise UserError(f"precision '{precision}': expected 32-true or bf16")
         return cls(task.to(torch.bfloat16) if precision == "bf16" else task, max_length)

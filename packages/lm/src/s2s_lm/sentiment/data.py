@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -17,6 +16,7 @@ from s2s_core.data.text import TextTable
 from s2s_core.errors import UserError
 from s2s_lm.prepared import PreparedData
 from s2s_lm.sentiment.interfaces import ClassificationBatch
+from s2s_lm.sentiment.padding import pad_texts
 
 if TYPE_CHECKING:
     from s2s_lm.sentiment.task import SentimentClassification
@@ -113,12 +113,3 @@ class LabelledTexts(Dataset[Loaded[ClassificationBatch]]):
         labels = torch.tensor([self._numbers[self._table.text(LABEL, row)] for row in rows])
         tokens, lengths = pad_texts(ids, self._eos)
         return Loaded(ClassificationBatch(tokens, lengths, labels, [str(row + 1) for row in rows]))
-
-
-def pad_texts(ids: Sequence[Sequence[int]], eos_id: int) -> tuple[torch.Tensor, list[int]]:
-    """Tokens ``(batch, time)``, each text between two ends of line, and their lengths."""
-    lengths = [len(row) + 2 for row in ids]
-    tokens = torch.full((len(ids), max(lengths)), eos_id)
-    for place, row in enumerate(ids):
-        tokens[place, 1 : len(row) + 1] = torch.tensor(row, dtype=torch.int64)
-    return tokens, lengths
