@@ -56,7 +56,7 @@ def measure(transcriber: Transcriber, audio: list[torch.Tensor], texts: list[str
     ]
     for way, options in WAYS.items():
         try:
-            StreamingTranscriber(transcriber, options)
+            latency_s = StreamingTranscriber(transcriber, options).latency_s
         except UserError as error:  # the model needs the whole recording
             print(f"{way}: {error}", file=sys.stderr)
             continue
@@ -70,7 +70,7 @@ def measure(transcriber: Transcriber, audio: list[torch.Tensor], texts: list[str
             {
                 "audio": which,
                 "way": way,
-                "latency_s": round(stream.latency_s, 3),
+                "latency_s": round(latency_s, 3),
                 "wer": rate(found, texts),
                 "differs": rate(found, offline),
                 "rtf": (time.perf_counter() - began) / seconds,

@@ -67,7 +67,7 @@ class OurDeepSpeech2(nn.Module):
         super().__init__()
         convs = [Conv2dSpec(32, (11, 41), (2, 2)), Conv2dSpec(32, (11, 21), (1, 2))]
         self.encoder = DeepSpeech2Encoder(FEATURES, convs, "gru", 5, 800, dropout=0.2)
-        self.encoder.project = nn.Identity()
+        self.encoder.add_module("project", nn.Identity())
         self.out = nn.Linear(1600, LABELS)
 
     def forward(self, features, lengths):
@@ -124,7 +124,7 @@ def measured_ceiling(precision):
     best = float("inf")
     for _ in range(12):
         start = time.perf_counter()
-        a @ b
+        torch.mm(a, b)
         best = min(best, time.perf_counter() - start)
     return 2 * 2048**3 / best / 1e9
 

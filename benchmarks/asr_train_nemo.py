@@ -3,6 +3,9 @@
 Prints ``ready``; then does a step for each line on standard input and prints its seconds.
 """
 
+# the peer is in another Python
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import logging

@@ -46,7 +46,8 @@ def ours() -> nn.Module:
 def torchvisions() -> nn.Module:
     model = torchvision.models.resnet50(num_classes=CLASSES)
     model.conv1 = nn.Conv2d(1, 64, 7, 2, 3, bias=False)
-    return model.to(memory_format=torch.channels_last)
+    # torch's types leave this argument out
+    return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 class Training:
@@ -93,7 +94,9 @@ class MasterTraining(Training):
             master.grad = half.grad.float()
         self.optimizer.step()
         with torch.no_grad():
-            torch._foreach_copy_([half.data for half in self.halves], [master.data for master in self.masters])
+            torch._foreach_copy_(  # pyright: ignore[reportPrivateImportUsage]
+                [half.data for half in self.halves], [master.data for master in self.masters]
+            )
 
 
 def compare(precision: str, steps: int | None) -> list[dict]:

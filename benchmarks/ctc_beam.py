@@ -59,7 +59,7 @@ def utterances(words: list[str]) -> tuple[np.ndarray, list[str]]:
 
 
 def pyctcdecode_alone(arpa: str | None, words: list[str]) -> Decode:
-    from pyctcdecode import build_ctcdecoder
+    from pyctcdecode.decoder import build_ctcdecoder  # type: ignore[import-not-found]
 
     lm = {} if arpa is None else {"kenlm_model_path": arpa, "unigrams": words, "alpha": ALPHA, "beta": BETA}
     decoder = build_ctcdecoder([*CHARACTERS, ""], **lm)

@@ -63,12 +63,12 @@ class StepTimes(Callback):
 
         return timed
 
-    def on_train_batch_start(self, *_: Any) -> None:
+    def on_train_batch_start(self, *_: Any, **__: Any) -> None:
         wait_for(self.device)
         self._spent.clear()
         self._start = time.perf_counter()
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
         wait_for(self.device)
         self.steps.append(time.perf_counter() - self._start)
         for name in PARTS:

@@ -27,6 +27,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,7 +68,7 @@ def padded(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
     return torch.tensor(tokens), lengths
 
 
-def build(**options: object) -> tuple[TransformerEncoder, TransformerDecoder]:
+def build(**options: Any) -> tuple[TransformerEncoder, TransformerDecoder]:
     spec = LayerSpec(FEATURES, 8, INNER, dropout=0.1, attention_dropout=0.1, pre_norm=False)
     encoder = TransformerEncoder(VOCAB, LAYERS, spec, **options)
     decoder = TransformerDecoder(FEATURES, VOCAB, LAYERS, spec, **options)
@@ -156,8 +157,11 @@ def check(peer_python: str) -> None:
     with torch.no_grad():
         decoder.embedding.weight.copy_(weights["model.shared.weight"])
         for name, part in (("encoder", encoder), ("decoder", decoder)):
-            part.input.positions.weight.copy_(weights[f"model.{name}.embed_positions.weight"])
+            table = part.input.positions.weight
+            assert isinstance(table, Tensor)
+            table.copy_(weights[f"model.{name}.embed_positions.weight"])
             for i, layer in enumerate(part.stack.layers):
+                assert isinstance(layer, TransformerLayer)
                 copy_layer(layer, lambda key, at=f"model.{name}.layers.{i}": weights[f"{at}.{key}"])
         memory = encoder.eval()(theirs["source"], theirs["source_lengths"])
         found = decoder.eval()(memory, theirs["shifted"], theirs["target_lengths"])
@@ -186,6 +190,7 @@ def copy_layer(layer: TransformerLayer, weight_of: Callable[[str], Tensor]) -> N
     fill_attention(layer.attention, "self_attn")
     fill(layer.attention_residual.norm, "self_attn_layer_norm")
     if layer.cross is not None:
+        assert layer.cross_residual is not None
         fill_attention(layer.cross, "encoder_attn")
         fill(layer.cross_residual.norm, "encoder_attn_layer_norm")
     fill(layer.feed_forward.widen, "fc1")

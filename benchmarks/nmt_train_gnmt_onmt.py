@@ -1,5 +1,8 @@
 """OpenNMT-py's side of nmt_train_gnmt.py; runs in a Python that has OpenNMT-py 3.0.4."""
 
+# the peer is in another Python
+# pyright: reportMissingImports=false
+
 import sys
 import tempfile
 import time

@@ -4,6 +4,9 @@ Prints ``ready``; then does a step for each line on standard input and prints it
 weights and the logits that they give.
 """
 
+# the peer is in another Python
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import os

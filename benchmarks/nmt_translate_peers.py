@@ -6,6 +6,9 @@ Prints ``ready``; then translates the batch for each line on standard input and 
 ``HF generate`` or ``CTranslate2``, which takes the same Hugging Face weights, converted.
 """
 
+# the peer is in another Python
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import os

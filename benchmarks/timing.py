@@ -15,6 +15,7 @@ class System(Protocol):
 
     def step(self) -> float:
         """Do it; return the seconds it took."""
+        ...
 
 
 class LocalSystem:

@@ -5,6 +5,9 @@
 Prints a JSON list of what it hears in FOLDER/0.wav and so on, 16 kHz, 16 bits.
 """
 
+# the peer is in another Python
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 import json
