@@ -13,7 +13,7 @@ from s2s_asr.decoders.transducer import TransducerDecoder
 from s2s_asr.losses.transducer import utterance_losses
 from s2s_asr.search.ranking import Ranking
 from s2s_asr.search.rescoring import Rescorer
-from s2s_asr.search.settings import SearchSettings
+from s2s_asr.search.settings import OWN_WEIGHTS, SearchSettings
 from s2s_asr.search.spelling import SpellingSearcher
 from s2s_core.decoding.arpa import ArpaScorer
 from s2s_core.errors import UserError
@@ -121,6 +121,16 @@ def test_what_is_found_does_not_depend_on_the_batch(decoder, arpa):
         one = lengths[row : row + 1]
         (alone,) = searcher.search_batch(decoder(encodings[row : row + 1, :length], one), one)
         assert [(h.text, round(h.score, 3)) for h in alone] == [(h.text, round(h.score, 3)) for h in together[row]]
+
+
+@torch.no_grad()
+def test_weights_that_are_not_given_are_those_of_decoders_that_have_learnt_language(decoder, arpa):
+    encodings, lengths = pad(draw_sequences([4, 2], FEATURES))
+    seen = decoder(encodings, lengths)
+    alpha, beta = OWN_WEIGHTS
+    left_out = searcher_of(decoder, SearchSettings(lm=arpa, nbest=4)).search_batch(seen, lengths)
+    given = searcher_of(decoder, SearchSettings(lm=arpa, nbest=4, alpha=alpha, beta=beta)).search_batch(seen, lengths)
+    assert left_out == given
 
 
 @torch.no_grad()

@@ -14,6 +14,10 @@ EXTRA = "pip install 's2s-asr[lm]'"
 NO_LEXICON = "none"
 BEAM_WIDTH = 128
 """Of searches over frames, where none is given."""
+FRAMES_WEIGHTS = (0.5, 1.0)
+"""alpha and beta of searches over frames, where none are given: each label is read from sound alone."""
+OWN_WEIGHTS = (0.3, 0.0)
+"""Of decoders that search by themselves: they have learnt how texts go on, and how long they are."""
 BINARY_SUFFIXES = (".binary", ".bin", ".klm", ".kenlm", ".trie", ".probing")
 """Of models that KenLM has compiled; whatever else is named is read as ARPA."""
 
@@ -34,8 +38,9 @@ class SearchSettings:
     """An n-gram model over words: ARPA, gzipped or not, or a binary of KenLM."""
     lexicon: str | None = None
     """A file of words, one a line, in place of the model's own; `NO_LEXICON`: the model is one over labels."""
-    alpha: float = 0.5
-    beta: float = 1.0
+    alpha: float | None = None
+    beta: float | None = None
+    """Both by default `FRAMES_WEIGHTS`; where a decoder searches by itself, `OWN_WEIGHTS`."""
     unknown_penalty: float | None = None
     """Added for a word outside the lexicon: by default -20; in pyctcdecode, which prunes such words besides, its own
     -10. flashlight never recognises one."""
@@ -61,7 +66,7 @@ class SearchSettings:
             raise UserError(f"--beam-width is {self.beam_width}, expected at least 1")
         if not 1 <= self.nbest <= self.frames_beam_width:
             raise UserError(f"--nbest is {self.nbest}, expected 1 to the beam width ({self.frames_beam_width})")
-        if self.alpha < 0:
+        if self.alpha is not None and self.alpha < 0:
             raise UserError(f"--alpha is {self.alpha:g}, expected at least 0")
         chosen = self.chosen_decoder
         if self.hotwords and chosen != "pyctcdecode":
@@ -85,6 +90,20 @@ class SearchSettings:
     def own_beam_threshold(self) -> float:
         """Of the searches that are our own."""
         return 25.0 if self.beam_threshold is None else self.beam_threshold
+
+    @property
+    def frames_weights(self) -> tuple[float, float]:
+        """alpha and beta of a search over frames."""
+        return self._weights(FRAMES_WEIGHTS)
+
+    @property
+    def own_weights(self) -> tuple[float, float]:
+        """alpha and beta where a decoder searches by itself."""
+        return self._weights(OWN_WEIGHTS)
+
+    def _weights(self, default: tuple[float, float]) -> tuple[float, float]:
+        alpha, beta = default
+        return alpha if self.alpha is None else self.alpha, beta if self.beta is None else self.beta
 
     @property
     def frames_beam_width(self) -> int:
