@@ -1,7 +1,6 @@
 """Batches of cuts, some of which cannot be read."""
 
 import numpy as np
-import pytest
 import torch
 
 from s2s_core.data.cut_batches import CutBatches
@@ -46,23 +45,10 @@ def test_what_cannot_be_read_is_left_out_and_named():
     assert loaded.failures == ["cut 0 is broken"]
 
 
-def test_a_batch_of_nothing_readable_is_none():
-    loaded = Indices(Cuts(5, broken={1, 2}), 8).__getitems__([1, 2])
-    assert loaded.batch is None
-    assert loaded.failures == ["cut 1 is broken", "cut 2 is broken"]
-
-
-@pytest.mark.parametrize(("asked", "taken"), [([1, 2], 3), ([4], 0)])
-def test_or_the_next_that_can_be_read_in_training(asked, taken):
-    loaded = Indices(Cuts(5, broken={1, 2, 4}), 8, substitute=True).__getitems__(asked)
-    assert loaded.batch == [taken]
-    assert len(loaded.failures) == len(asked)
-
-
-def test_where_none_can_be_read_training_ends_with_the_reason():
-    loaded = Indices(Cuts(3, broken={0, 1, 2}), 8, substitute=True).__getitems__([0])
-    assert loaded.batch is None
-    assert loaded.fatal == "no clip of a batch can be read, nor any after it; cut 0 is broken"
+def test_another_cut_stands_in_and_the_last_is_followed_by_the_first():
+    loaded = Indices(Cuts(5, broken={1, 2, 4}), 8, substitute=True).__getitems__([4])
+    assert loaded.batch == [0]
+    assert loaded.failures == ["cut 4 is broken"]
 
 
 def test_what_is_kept_is_decoded_once():

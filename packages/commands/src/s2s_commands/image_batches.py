@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
-from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional as F
 
 from s2s_commands.image_augment import ImageAugment
 from s2s_commands.image_table import ImageRow
 from s2s_commands.image_view import ImageView
 from s2s_commands.interfaces import ImageBatch
-from s2s_core.data.loader import Loaded
+from s2s_core.data.readable_batches import ReadableBatches
 from s2s_core.data.sampling import BucketBatchSampler
 from s2s_core.errors import UserError
-
-_SUBSTITUTES = 32
-"""Pictures tried in place of a batch that cannot be read."""
 
 
 class EpochSampler(BucketBatchSampler):
@@ -49,8 +45,8 @@ def open_picture(path: str | Path, view: ImageView) -> Image.Image:
         raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None
 
 
-class Images(Dataset[Loaded[ImageBatch]]):
-    """Loads whole batches by the keys of an `EpochSampler`.
+class Images(ReadableBatches[tuple[int, int], tuple[ImageRow, Tensor], ImageBatch]):
+    """Loads whole batches by the keys of an `EpochSampler`; an item of a batch is a row and its pixels.
 
     Args:
         rows: the pictures.
@@ -58,9 +54,10 @@ class Images(Dataset[Loaded[ImageBatch]]):
         view: size and scale of the batches.
         augment: for training; without it, pictures are cut as for evaluation.
         seed: of the augmentation.
-        training: where no picture of a batch can be read, take the next one in the table that can, because all ranks
-            need the same number of training batches; otherwise there is no batch.
+        training: pictures have the size of training, and others stand in for those that cannot be read.
     """
+
+    example: ClassVar[str] = "picture"
 
     def __init__(
         self,
@@ -71,6 +68,7 @@ class Images(Dataset[Loaded[ImageBatch]]):
         seed: int = 0,
         training: bool = False,
     ) -> None:
+        super().__init__(len(rows), substitute=training)
         self.rows = rows
         self.view = view
         self.augment = augment
@@ -78,37 +76,13 @@ class Images(Dataset[Loaded[ImageBatch]]):
         self.training = training
         self._numbers = {name: number for number, name in enumerate(classes)}
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, key: tuple[int, int]) -> Loaded[ImageBatch]:
-        return self.__getitems__([key])
-
-    def __getitems__(self, keys: list[tuple[int, int]]) -> Loaded[ImageBatch]:
-        failures: list[str] = []
-        found = self._readable(keys, failures)
-        if not found and self.training:
-            found = self._substitute(keys[0])
-            if not found:
-                return Loaded(None, fatal=f"no picture of a batch can be read, nor any after it; {failures[-1]}")
-        return Loaded(self._collate(found) if found else None, failures)
-
-    def _readable(self, keys: list[tuple[int, int]], failures: list[str]) -> list[tuple[ImageRow, Tensor]]:
-        found: list[tuple[ImageRow, Tensor]] = []
-        for epoch, index in keys:
-            try:
-                found.append((self.rows[index], self._pixels(epoch, index)))
-            except UserError as error:
-                failures.append(str(error))
-        return found
-
-    def _substitute(self, key: tuple[int, int]) -> list[tuple[ImageRow, Tensor]]:
+    def read(self, key: tuple[int, int]) -> tuple[ImageRow, Tensor]:
         epoch, index = key
-        for step in range(1, min(_SUBSTITUTES, len(self.rows))):
-            found = self._readable([(epoch, (index + step) % len(self.rows))], [])
-            if found:
-                return found
-        return []
+        return self.rows[index], self._pixels(epoch, index)
+
+    def later(self, key: tuple[int, int], steps: int) -> tuple[int, int]:
+        epoch, index = key
+        return epoch, (index + steps) % self.count
 
     def _pixels(self, epoch: int, index: int) -> Tensor:
         picture = open_picture(self.rows[index].path, self.view)
@@ -117,7 +91,7 @@ class Images(Dataset[Loaded[ImageBatch]]):
         size = self.view.size if self.training else self.view.canvas
         return F.pil_to_tensor(self.view.square(picture, size))
 
-    def _collate(self, found: list[tuple[ImageRow, Tensor]]) -> ImageBatch:
+    def collate(self, found: list[tuple[ImageRow, Tensor]]) -> ImageBatch:
         labels = [-1 if row.label is None else self._numbers.get(row.label, -1) for row, _ in found]
         return ImageBatch(
             images=self.view.normalised(torch.stack([pixels for _, pixels in found])),
