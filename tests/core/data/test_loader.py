@@ -1,5 +1,7 @@
+import gc
 from dataclasses import dataclass
 
+import lightning.pytorch as pl
 import pytest
 import torch
 from torch.utils.data import Dataset
@@ -113,3 +115,47 @@ def test_a_rank_without_a_batch_is_promised_one_and_gets_none():
     loaders = [ResumableLoader(Echo(), plan) for plan in plans]
     assert [len(loader) for loader in loaders] == [1, 1, 1]
     assert [len(list(loader)) for loader in loaders] == [1, 1, 0]
+
+
+def workers_of(loader):
+    return list(loader._iterator._workers)
+
+
+def test_workers_end_by_themselves_where_a_loader_is_lost_in_a_cycle():
+    loader = ResumableLoader(Echo(), sampler(), num_workers=2)
+    next(iter(loader))
+    workers = workers_of(loader)
+    cycle = [loader]
+    cycle.append(cycle)
+    del loader, cycle
+    gc.collect()
+    assert [worker.exitcode for worker in workers] == [0, 0], "torch waits five seconds and sends a signal"
+
+
+class Counting(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.workers = set()
+
+    def training_step(self, batch, batch_idx):
+        self.workers |= set(workers_of(self.trainer.train_dataloader))
+        return self.weight * batch.values.sum()
+
+    def validation_step(self, batch, batch_idx):
+        self.workers |= set(workers_of(self.trainer.val_dataloaders))
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_workers_are_started_once_and_end_with_the_run(tmp_path):
+    loaders = [ResumableLoader(Echo(), sampler(), num_workers=1) for _ in range(2)]
+    model = Counting()
+    trainer = pl.Trainer(
+        accelerator="cpu", max_epochs=2, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, use_distributed_sampler=False, default_root_dir=tmp_path,
+    )  # fmt: skip
+    trainer.fit(model, *loaders)
+    assert [worker.exitcode for worker in model.workers] == [0, 0]
+    assert [batch.values.tolist() for batch in loaders[0]] == loaders[0].sampler.plan(1), "and start again"

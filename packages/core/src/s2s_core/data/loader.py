@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from s2s_core.data.position import position
 from s2s_core.data.sampling import BatchSampler
@@ -50,7 +52,8 @@ class ResumableLoader(Generic[Batch]):
         dataset: its ``__getitems__`` takes a list of indices and returns a `Loaded` batch. It returns its failures
             instead of raising them, because an error from a worker process arrives wrapped in a traceback.
         sampler: the plan.
-        num_workers: processes that prepare batches; 0 prepares them in this one. They are started once.
+        num_workers: processes that prepare batches; 0 prepares them in this one. They are started once, and end
+            with the run or with this.
         pin_memory: for faster copies to a CUDA device.
         on_failures: called in this process with each batch's failures, if it has any; may raise.
         on_epoch_end: called in this process when an epoch's last batch has been loaded.
@@ -83,6 +86,17 @@ class ResumableLoader(Generic[Batch]):
             persistent_workers=num_workers > 0,
             generator=torch.Generator(),  # else each epoch's start would draw from the global one
         )
+        # torch's iterator ends its workers itself, but in a cycle its queues may be closed before: 5 s a worker then
+        weakref.finalize(self, _end_workers, self._loader)
+
+    @property
+    def _iterator(self) -> Any:
+        """The worker processes. Lightning looks for it at the end of a run, ends them and sets it to None."""
+        return self._loader._iterator
+
+    @_iterator.setter
+    def _iterator(self, iterator: Any) -> None:
+        self._loader._iterator = iterator
 
     def __len__(self) -> int:
         """This rank's batches in a whole epoch, but at least 1: a trainer leaves an evaluation's end out on a rank that
@@ -127,6 +141,11 @@ class ResumableLoader(Generic[Batch]):
                 "training data, batch size, seed and number of processes, or from the end of an epoch"
             )
         self.sampler.load_state_dict(state)
+
+
+def _end_workers(loader: DataLoader[Any]) -> None:
+    if isinstance(loader._iterator, _MultiProcessingDataLoaderIter):
+        loader._iterator._shutdown_workers()
 
 
 def _as_is(loaded: Loaded[Batch]) -> Loaded[Batch]:
