@@ -88,11 +88,20 @@ class Letters:
         return "".join("ab"[i] for i in ids)
 
 
+def may_end(built, seen, ids, threshold):
+    """Whether the end is likely enough beside the most likely label after a text."""
+    tokens, lengths = torch.tensor([ids], dtype=torch.int64), torch.tensor([len(ids)])
+    scores = built.scores(seen, torch.tensor([seen.values.shape[1]]), tokens, lengths)
+    *labels, end = scores[0, len(ids)].log_softmax(-1).tolist()
+    return threshold == 0 or end > threshold * max(labels)
+
+
 @torch.no_grad()
-def test_a_language_model_has_its_say(attention):
+@pytest.mark.parametrize("threshold", [0.0, 1.0, 1.5, 4.0])
+def test_a_language_model_has_its_say_and_texts_end_where_the_end_is_likely(attention, threshold):
     built = attention()
     seen, lengths = built(*pad(draw_sequences([4], FEATURES))), torch.tensor([4])
-    search = AttentionSearch(beam_width=32, nbest=3)
+    search = AttentionSearch(beam_width=32, nbest=3, end_threshold=threshold)
     model = {"a": -2.0, "b": -0.5, "end": -1.0}
     search.fuse(Constant(**model), Letters(), 0.6)
 
@@ -100,10 +109,22 @@ def test_a_language_model_has_its_say(attention):
         language = sum(model["ab"[i]] for i in ids) + model["end"]
         return log_probability(built, seen, ids) + 0.6 * language
 
-    expected = sorted(((score(ids), ids) for ids in texts(3)), reverse=True)
-    for text, (value, ids) in zip(search(built, seen, lengths)[0], expected, strict=False):
-        assert text.tokens == ids
+    possible = [ids for ids in texts(3) if may_end(built, seen, ids, threshold)]
+    assert (len(possible) < len(texts(3))) == (threshold > 0)
+    expected = sorted(((score(ids), ids) for ids in possible), reverse=True)[:3]
+    found = [text for text in search(built, seen, lengths)[0] if text.finished]
+    assert [text.tokens for text in found[: len(expected)]] == [ids for _, ids in expected]
+    for text, (value, _) in zip(found, expected, strict=False):
         assert text.score == pytest.approx(value, abs=1e-4)
+
+
+@torch.no_grad()
+def test_without_a_language_model_texts_end_anywhere(attention):
+    built = attention()
+    seen, lengths = built(*pad(draw_sequences([4], FEATURES))), torch.tensor([4])
+    strict, free = (AttentionSearch(32, nbest=5, end_threshold=value)(built, seen, lengths)[0] for value in (1.5, 0.0))
+    assert [text.tokens for text in strict] == [text.tokens for text in free]
+    assert not all(may_end(built, seen, text.tokens, 1.5) for text in free)
 
 
 def test_wrong_arguments_are_named():
@@ -113,5 +134,7 @@ def test_wrong_arguments_are_named():
         AttentionSearch(ctc_weight=1.0, coverage_penalty=0.2)
     with pytest.raises(ValueError, match="labels_per_frame"):
         AttentionSearch(labels_per_frame=0.0)
+    with pytest.raises(ValueError, match="end_threshold must not be negative"):
+        AttentionSearch(end_threshold=-1.0)
     with pytest.raises(ValueError, match="weight"):
         AttentionSearch().fuse(Constant(), Letters(), -1.0)

@@ -2,18 +2,15 @@
 
 import pytest
 
-from s2s_asr.search.settings import FRAMES_WEIGHTS, OWN_WEIGHTS, SearchSettings, load_settings
+from s2s_asr.search.settings import FRAMES_WEIGHTS, SearchSettings, load_settings
 from s2s_core.errors import UserError
 
 
 def test_each_weight_that_is_not_given_has_its_searchs_default():
-    assert FRAMES_WEIGHTS != OWN_WEIGHTS
     nothing = SearchSettings()
-    assert (nothing.frames_weights, nothing.own_weights) == (FRAMES_WEIGHTS, OWN_WEIGHTS)
-    one = SearchSettings(alpha=0.0)
-    assert (one.frames_weights, one.own_weights) == ((0.0, FRAMES_WEIGHTS[1]), (0.0, OWN_WEIGHTS[1]))
-    both = SearchSettings(alpha=2.0, beta=-1.0)
-    assert both.frames_weights == both.own_weights == (2.0, -1.0)
+    assert (nothing.weights(), nothing.weights((3.0, 4.0))) == (FRAMES_WEIGHTS, (3.0, 4.0))
+    assert SearchSettings(alpha=0.0).weights((3.0, 4.0)) == (0.0, 4.0)
+    assert SearchSettings(alpha=2.0, beta=-1.0).weights((3.0, 4.0)) == (2.0, -1.0)
     with pytest.raises(UserError, match="--alpha is -1, expected at least 0"):
         SearchSettings(alpha=-1.0)
 

@@ -13,7 +13,7 @@ from s2s_asr.decoders.transducer import TransducerDecoder
 from s2s_asr.losses.transducer import utterance_losses
 from s2s_asr.search.ranking import Ranking
 from s2s_asr.search.rescoring import Rescorer
-from s2s_asr.search.settings import OWN_WEIGHTS, SearchSettings
+from s2s_asr.search.settings import SearchSettings
 from s2s_asr.search.spelling import SpellingSearcher
 from s2s_core.decoding.arpa import ArpaScorer
 from s2s_core.errors import UserError
@@ -35,7 +35,8 @@ def attention(**options):
 def built(family):
     torch.manual_seed(1)
     decoder = {
-        "attention": attention,
+        "attention": lambda: attention(search=AttentionSearch(end_threshold=0.0)),
+        "careful attention": lambda: attention(search=AttentionSearch(end_threshold=3.0)),
         "joint": lambda: JointDecoder(attention(), AttentionSearch(ctc_weight=CTC_WEIGHT)),
         "transducer": lambda: TransducerDecoder(FEATURES, VOCAB, 5, RecurrentLayers(6, 1), joint_size=8),
     }[family]().eval()
@@ -66,6 +67,15 @@ def acoustic(decoder, seen, lengths, ids):
     return (1 - CTC_WEIGHT) * spelt + CTC_WEIGHT * ctc
 
 
+def may_end(decoder, seen, lengths, ids):
+    """Attention alone ends a text, where words have a say, only where the end is likely beside every label."""
+    if not isinstance(decoder, AttentionDecoder) or decoder.search.end_threshold == 0:
+        return True
+    tokens, count = torch.tensor([ids], dtype=torch.int64), torch.tensor([len(ids)])
+    *labels, end = decoder.scores(seen, lengths, tokens, count)[0, len(ids)].log_softmax(-1).tolist()
+    return end > decoder.search.end_threshold * max(labels)
+
+
 def words_score(ids, scorer, alpha=ALPHA, beta=BETA):
     words = "".join(LABELS[k] for k in ids).split()
     unknown = sum(word not in scorer.words for word in words)
@@ -83,6 +93,8 @@ def truths(decoder, encodings, length, scorer, alpha=ALPHA, beta=BETA):
     longest = length if isinstance(decoder, TransducerDecoder) else length - 1
     best = {}
     for ids in (ids for n in range(longest + 1) for ids in itertools.product(range(VOCAB), repeat=n)):
+        if not may_end(decoder, seen, lengths, ids):
+            continue
         parts = (acoustic(decoder, seen, lengths, ids), words_score(ids, scorer, alpha, beta))
         best[text_of(ids)] = max(best.get(text_of(ids), parts), parts, key=sum)
     return sorted(best.items(), key=lambda item: -sum(item[1]))
@@ -113,6 +125,17 @@ def test_the_best_texts_are_those_of_exhaustive_search(decoder, arpa):
 
 
 @torch.no_grad()
+def test_attention_ends_texts_where_the_end_is_likely(arpa):
+    encodings, lengths = pad(draw_sequences([4], FEATURES))
+    scorer = ArpaScorer.load(arpa)
+    careful, careless = (built(family) for family in ("careful attention", "attention"))
+    expected = truths(careful, encodings[0], 4, scorer)
+    assert 1 < len(expected) < len(truths(careless, encodings[0], 4, scorer))
+    (found,) = searcher_of(careful, settings_of(arpa, nbest=40)).search_batch(careful(encodings, lengths), lengths)
+    assert [one.text for one in found] == [text for text, _ in expected]
+
+
+@torch.no_grad()
 def test_what_is_found_does_not_depend_on_the_batch(decoder, arpa):
     encodings, lengths = pad(draw_sequences([9, 4, 7, 1], FEATURES, seed=3))
     searcher = searcher_of(decoder, settings_of(arpa, beam_width=3, nbest=3, beam_threshold=5.0))
@@ -124,10 +147,10 @@ def test_what_is_found_does_not_depend_on_the_batch(decoder, arpa):
 
 
 @torch.no_grad()
-def test_weights_that_are_not_given_are_those_of_decoders_that_have_learnt_language(decoder, arpa):
+def test_weights_that_are_not_given_are_the_decoders(decoder, arpa):
     encodings, lengths = pad(draw_sequences([4, 2], FEATURES))
     seen = decoder(encodings, lengths)
-    alpha, beta = OWN_WEIGHTS
+    alpha, beta = decoder.lm_weights
     left_out = searcher_of(decoder, SearchSettings(lm=arpa, nbest=4)).search_batch(seen, lengths)
     given = searcher_of(decoder, SearchSettings(lm=arpa, nbest=4, alpha=alpha, beta=beta)).search_batch(seen, lengths)
     assert left_out == given

@@ -171,6 +171,8 @@ class SpellingDecoder(Decoder):
 
     beam_width: int
     """Of the search that it was built with."""
+    lm_weights: ClassVar[tuple[float, float]] = (0.5, 1.0)
+    """The weight of an n-gram model over words, and the bonus for each word, where a search is told none."""
 
     @abstractmethod
     def search_texts(self, seen: Any, lengths: Tensor, plan: SearchPlan | None = None) -> list[list[FoundText]]:

@@ -46,6 +46,10 @@ class AttentionSearch(Part):
         ctc_weight: 0 to 1; above 0 only in a `JointDecoder`.
         length_penalty, coverage_penalty: see `BeamSearch`.
         labels_per_frame: a text has at most so many labels, the end among them, for each of its frames.
+        end_threshold: where a language model takes part and CTC does not, a text may end only where
+            ``log P_attention(end) > end_threshold * log P_attention(label)`` for every label (Hannun et al. 2019,
+            https://arxiv.org/abs/1904.02619, section 3): each word costs what a language model says of it, and the
+            attention, taught with smoothed labels, not enough for an early end to cost more. 0 is off.
 
     Raises:
         ValueError: if an argument is out of its range.
@@ -59,6 +63,7 @@ class AttentionSearch(Part):
         length_penalty: float = 0.0,
         coverage_penalty: float = 0.0,
         labels_per_frame: float = 1.0,
+        end_threshold: float = 1.5,
     ) -> None:
         if not 0 <= ctc_weight <= 1:
             raise ValueError(f"ctc_weight must be 0 to 1, got {ctc_weight}")
@@ -66,7 +71,9 @@ class AttentionSearch(Part):
             raise ValueError(f"coverage_penalty is {coverage_penalty}, but with a ctc_weight of 1 nothing attends")
         if not labels_per_frame > 0:
             raise ValueError(f"labels_per_frame must be positive, got {labels_per_frame}")
-        self.ctc_weight = ctc_weight
+        if end_threshold < 0:
+            raise ValueError(f"end_threshold must not be negative, got {end_threshold}")
+        self.ctc_weight, self.end_threshold = ctc_weight, end_threshold
         self._penalties, self._labels_per_frame = (length_penalty, coverage_penalty), labels_per_frame
         self.beam = self._beam(beam_width, nbest)
         self.language_models: list[LanguageModel] = []
@@ -120,7 +127,9 @@ class AttentionSearch(Part):
             ctc_logits: ``(batch, time, labels + 1)``, blank last; needed if CTC has weight.
             plan: another width and number of texts, and words of an n-gram model that are added to the ranks.
         """
-        steppers: list[Stepper] = [_LogProbs(decoder)]
+        has_language = bool(self.language_models) or (plan is not None and plan.words is not None)
+        threshold = self.end_threshold if has_language and self.ctc_weight == 0 else 0.0
+        steppers: list[Stepper] = [_LogProbs(decoder, threshold)]
         states: list[DecodingState] = [decoder.start(seen, tells=self.beam.coverage_penalty != 0)]
         weights = [1.0 - self.ctc_weight]
         if self.ctc_weight:
@@ -153,12 +162,18 @@ def ended_texts(found: list[list[Hypothesis]]) -> list[list[FoundText]]:
 
 
 class _LogProbs:
-    """A decoder's log probabilities."""
+    """A decoder's log probabilities, minus infinity for an end that is less likely than the threshold allows."""
 
-    def __init__(self, decoder: AttentionDecoder) -> None:
+    def __init__(self, decoder: AttentionDecoder, end_threshold: float) -> None:
         self.decoder = decoder
         self.vocab_size = decoder.vocab_size + 1
+        self.end_threshold = end_threshold
 
     def step(self, tokens: Tensor, state: DecodingState) -> tuple[Tensor, DecodingState]:
         logits, state = self.decoder.step(tokens, state)
-        return wide(logits).log_softmax(-1), state
+        log_probs = wide(logits).log_softmax(-1)
+        if self.end_threshold:
+            labels, end = log_probs.split([self.decoder.vocab_size, 1], dim=-1)
+            early = end <= self.end_threshold * labels.amax(-1, keepdim=True)
+            log_probs = torch.cat([labels, end.masked_fill(early, float("-inf"))], dim=-1)
+        return log_probs, state

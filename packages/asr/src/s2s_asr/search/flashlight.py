@@ -53,7 +53,7 @@ class FlashlightSearch:
         self._model = library.ZeroLM() if lm is None else _kenlm(lm, self._words)
         self._trie = None if spellings is None else self._tree(spellings)
         self._weights: tuple[float, float] | None = None
-        self.set_weights(*settings.frames_weights)
+        self.set_weights(*settings.weights())
 
     def _tree(self, spellings: list[tuple[str, list[int]]]) -> Any:
         trie = self._library.Trie(self._labels + 1, max(self._separator, 0))

@@ -45,7 +45,7 @@ class PyctcSearch:
         self._model = None
         if lm is not None:
             penalty = UNKNOWN_PENALTY if settings.unknown_penalty is None else settings.unknown_penalty
-            self._model = LanguageModel(_kenlm(lm), words, *settings.frames_weights, penalty)
+            self._model = LanguageModel(_kenlm(lm), words, *settings.weights(), penalty)
         self._decoder = BeamSearchDecoderCTC(Alphabet.build_alphabet([*names, ""]), self._model)
         threshold = settings.beam_threshold
         self._threshold = {} if threshold is None else {"beam_prune_logp": -threshold}

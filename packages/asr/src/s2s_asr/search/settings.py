@@ -15,9 +15,7 @@ NO_LEXICON = "none"
 BEAM_WIDTH = 128
 """Of searches over frames, where none is given."""
 FRAMES_WEIGHTS = (0.5, 1.0)
-"""alpha and beta of searches over frames, where none are given: each label is read from sound alone."""
-OWN_WEIGHTS = (0.3, 0.0)
-"""Of decoders that search by themselves: they have learnt how texts go on, and how long they are."""
+"""alpha and beta of searches over frames, where none are given."""
 BINARY_SUFFIXES = (".binary", ".bin", ".klm", ".kenlm", ".trie", ".probing")
 """Of models that KenLM has compiled; whatever else is named is read as ARPA."""
 
@@ -40,7 +38,7 @@ class SearchSettings:
     """A file of words, one a line, in place of the model's own; `NO_LEXICON`: the model is one over labels."""
     alpha: float | None = None
     beta: float | None = None
-    """Both by default `FRAMES_WEIGHTS`; where a decoder searches by itself, `OWN_WEIGHTS`."""
+    """Both by default those of the search: `FRAMES_WEIGHTS`, or what a decoder that searches by itself says."""
     unknown_penalty: float | None = None
     """Added for a word outside the lexicon: by default -20; in pyctcdecode, which prunes such words besides, its own
     -10. flashlight never recognises one."""
@@ -91,17 +89,8 @@ class SearchSettings:
         """Of the searches that are our own."""
         return 25.0 if self.beam_threshold is None else self.beam_threshold
 
-    @property
-    def frames_weights(self) -> tuple[float, float]:
-        """alpha and beta of a search over frames."""
-        return self._weights(FRAMES_WEIGHTS)
-
-    @property
-    def own_weights(self) -> tuple[float, float]:
-        """alpha and beta where a decoder searches by itself."""
-        return self._weights(OWN_WEIGHTS)
-
-    def _weights(self, default: tuple[float, float]) -> tuple[float, float]:
+    def weights(self, default: tuple[float, float] = FRAMES_WEIGHTS) -> tuple[float, float]:
+        """alpha and beta, each the default where it is not given."""
         alpha, beta = default
         return alpha if self.alpha is None else self.alpha, beta if self.beta is None else self.beta
 

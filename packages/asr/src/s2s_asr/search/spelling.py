@@ -49,7 +49,7 @@ class SpellingSearcher(TextSearcher):
         _refuse_searches_of_frames(settings, decoder)
         super().__init__(settings, tokenizer, str(device))
         self._decoder, self._device = decoder, device
-        fusion = word_fusion(settings, tokenizer, settings.own_weights)
+        fusion = word_fusion(settings, tokenizer, settings.weights(decoder.lm_weights))
         width = settings.beam_width or max(BEAM_WIDTH, decoder.beam_width, settings.nbest)
         self._plan = SearchPlan(
             width,

@@ -27,7 +27,7 @@ class TensorSearch:
 
     def __init__(self, settings: SearchSettings, tokenizer: Tokenizer) -> None:
         self._beam = CtcPrefixBeam(settings.frames_beam_width, settings.searched_nbest, settings.own_beam_threshold)
-        self._fusion = word_fusion(settings, tokenizer, settings.frames_weights)
+        self._fusion = word_fusion(settings, tokenizer, settings.weights())
 
     def search(self, log_probs: Tensor, weights: tuple[float, float] | None = None) -> list[RawFound]:
         """The n-best of ``(time, labels + 1)``: labels."""
