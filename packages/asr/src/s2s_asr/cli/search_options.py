@@ -36,7 +36,7 @@ def add_search_options(parser: argparse.ArgumentParser, weights: bool = True) ->
     add("--rescore-nbest", type=int, metavar="N", help="hypotheses that are rescored (50)")
     add("--jobs", type=count, default=usable_cores(), metavar="N", help="at a time (default: cores)")
     if weights:
-        add("--alpha", type=float, metavar="X", help="weight of the n-gram model (0.5, attention without CTC 0.3)")
+        add("--alpha", type=float, metavar="X", help="weight of the n-gram model (0.5, attention without CTC 0.2)")
         add("--beta", type=float, metavar="X", help="bonus for each word (1)")
         add("--rescore-weight", type=float, metavar="X", help="of the rescoring model (0.5)")
         add("--nbest", type=int, metavar="N", help="hypotheses in the results (1)")

@@ -66,7 +66,7 @@ class AttentionDecoder(SpellingDecoder):
     """
 
     gives: ClassVar[str] = "next labels"
-    lm_weights: ClassVar[tuple[float, float]] = (0.3, 1.0)
+    lm_weights: ClassVar[tuple[float, float]] = (0.2, 1.0)
     """Less than CTC's: the decoder has learnt how texts go on itself."""
 
     def __init__(
