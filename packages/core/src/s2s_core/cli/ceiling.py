@@ -16,21 +16,28 @@ SIZE_EMULATED = 512
 """For float16 on a CPU, which computes it by way of float32, 20 times slower."""
 
 
-def matrix_product_flops(dtype: torch.dtype, device: torch.device, budget_s: float = 3.0) -> float:
+def matrix_product_flops(
+    dtype: torch.dtype, device: torch.device, budget_s: float = 3.0, size: int | None = None
+) -> float:
     """Return the floating-point operations per second of a large square matrix product: the ceiling of any model.
 
     That of the fastest library at hand: on some processors torch's own float32 product reaches half of oneDNN's.
     """
-    return max(library_product_flops(dtype, device, budget_s).values())
+    return max(library_product_flops(dtype, device, budget_s, size).values())
 
 
-def library_product_flops(dtype: torch.dtype, device: torch.device, budget_s: float = 3.0) -> dict[str, float]:
+def library_product_flops(
+    dtype: torch.dtype, device: torch.device, budget_s: float = 3.0, size: int | None = None
+) -> dict[str, float]:
     """Return the rate of each library's matrix product: ``torch.mm`` and, where torch can call it, ``oneDNN``.
 
-    The medians of as many products as the budget allows, three at least, after one to warm up.
+    The medians of as many products as the budget allows, three at least, after one to warm up; of matrices with
+    ``size`` rows and columns, `SIZE` if not given.
     """
-    size = SIZE_EMULATED if dtype == torch.float16 and device.type == "cpu" else SIZE
-    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    emulated = dtype == torch.float16 and device.type == "cpu"
+    size = SIZE_EMULATED if emulated else SIZE if size is None else size
+    generator = torch.Generator(device).manual_seed(0)  # the global one is the model's
+    a, b = (torch.randn(size, size, device=device, generator=generator).to(dtype) for _ in range(2))
     products: dict[str, Callable[[], object]] = {"torch.mm": lambda: torch.mm(a, b)}
     if device.type == "cpu" and dtype == torch.float32 and hasattr(torch.ops.mkldnn, "_linear_pointwise"):
         products["oneDNN"] = lambda: torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], "")

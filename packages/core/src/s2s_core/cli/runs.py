@@ -25,6 +25,7 @@ from s2s_core.cli.arguments import VerbParser
 from s2s_core.cli.configs import CORE_PACKAGE, resolve_config_arguments
 from s2s_core.cli.lightning_cli import RUN_CONFIG, TaskCLI
 from s2s_core.cli.main import INTERRUPTED
+from s2s_core.cli.slow_half import slow_half_note
 from s2s_core.cli.tasks import TaskInfo, installed_tasks
 from s2s_core.errors import UserError
 from s2s_core.strategies.restart import renew_store
@@ -187,6 +188,9 @@ def _announce(cli: TaskCLI, folder: Path, checkpoint: Path | None) -> None:
     device = torch.cuda.get_device_name() if cli.trainer.strategy.root_device.type == "cuda" else "CPU"
     size = f"{count / 1e6:.1f} M parameters"
     print(f"{size}; {cli.trainer.world_size} x {device}, {cli.trainer.precision}; run folder {folder}", file=sys.stderr)
+    note = slow_half_note(str(cli.trainer.precision), cli.trainer.strategy.root_device)
+    if note is not None:
+        print(note, file=sys.stderr)
     if checkpoint is not None:
         print(f"going on from {checkpoint}", file=sys.stderr)
 
