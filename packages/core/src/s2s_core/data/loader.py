@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -87,7 +88,7 @@ class ResumableLoader(Generic[Batch]):
             generator=torch.Generator(),  # else each epoch's start would draw from the global one
         )
         # torch's iterator ends its workers itself, but in a cycle its queues may be closed before: 5 s a worker then
-        weakref.finalize(self, _end_workers, self._loader)
+        weakref.finalize(self, _end_workers, self._loader, os.getpid())
 
     @property
     def _iterator(self) -> Any:
@@ -143,8 +144,9 @@ class ResumableLoader(Generic[Batch]):
         self.sampler.load_state_dict(state)
 
 
-def _end_workers(loader: DataLoader[Any]) -> None:
-    if isinstance(loader._iterator, _MultiProcessingDataLoaderIter):
+def _end_workers(loader: DataLoader[Any], process: int) -> None:
+    # a worker of another loader, forked from the process, may find a copy of this one to collect
+    if os.getpid() == process and isinstance(loader._iterator, _MultiProcessingDataLoaderIter):
         loader._iterator._shutdown_workers()
 
 
