@@ -90,3 +90,22 @@ def test_elsewhere_it_is_torchs(where, monkeypatch):
         torch.testing.assert_close(y, F.layer_norm(x, (64,), weight, bias, EPS), rtol=0, atol=0)
     if where != "no gradient":
         assert type(y.grad_fn).__name__ == "NativeLayerNormBackward0"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_gpu_computes_the_same(dtype):
+    def run(function):
+        given = [tensor.detach().cuda().requires_grad_() for tensor in operands(dtype)]
+        with torch.autocast("cuda", torch.bfloat16):
+            y = function(*given)
+        y.backward(torch.ones_like(y).cumsum(-1).sin())
+        return [y.detach(), *(tensor.grad for tensor in given)]
+
+    found = run(lambda x, weight, bias: layer_norm(x, weight, bias, EPS))
+    expected = run(lambda x, weight, bias: F.layer_norm(x, (64,), weight, bias, EPS))
+    torch.testing.assert_close(found[0], expected[0], rtol=0, atol=0)
+    for value, reference in zip(found[1:], expected[1:], strict=True):
+        assert value.dtype == reference.dtype
+        assert (value - reference).abs().max() <= torch.finfo(torch.bfloat16).eps * reference.abs().max()
