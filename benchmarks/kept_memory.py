@@ -19,16 +19,13 @@ from typing import Any
 from unittest import mock
 
 import torch
+from recipes import build_recipe
 from timing import print_table
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from s2s_core.checkpoint import build_task
-from s2s_core.cli.configs import resolve_config_arguments
-from s2s_core.cli.runs import key_parser
-from s2s_core.cli.tasks import installed_tasks
 from s2s_core.precision.half_copies import HalfCopies
 from s2s_core.task import Task
 
@@ -113,9 +110,7 @@ def kept_bytes(task: Task, batch: Any, real: int, precision: str, held: set[int]
 
 
 def measure(config: str, precision: str, batch_size: int) -> dict:
-    task_info = installed_tasks()["nmt"]
-    words = resolve_config_arguments(["--config", config], task_info.config_home)
-    task = build_task(key_parser(task_info, trains=False).parse_args(words)["model"].as_dict(), config)
+    task = build_recipe("nmt", config)
     batch = task.bench_batch(SECONDS, batch_size)
     real = int(batch.target_lengths.sum())
     with FakeTensorMode(allow_non_fake_inputs=True):

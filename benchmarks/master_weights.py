@@ -23,14 +23,12 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import move_data_to_device
 from machine import cpu_name
+from recipes import build_recipe
 from timing import print_table
 from torch.utils.data import DataLoader
 
-from s2s_core.checkpoint import build_task
 from s2s_core.cli.ceiling import wait_for
-from s2s_core.cli.configs import resolve_config_arguments
-from s2s_core.cli.runs import key_parser, quiet_lightning
-from s2s_core.cli.tasks import installed_tasks
+from s2s_core.cli.runs import quiet_lightning
 from s2s_core.precision.half_copies import HalfCopies
 from s2s_core.precision.master_weights import MasterWeightsPrecision
 
@@ -88,13 +86,10 @@ def main() -> None:
     quiet_lightning()
     on_cuda = torch.cuda.is_available()
     device = torch.device("cuda" if on_cuda else "cpu")
-    task_info = installed_tasks()["nmt"]
-    words = resolve_config_arguments(["--config", args.config], task_info.config_home)
-    config = key_parser(task_info, trains=False).parse_args(words)
     rows = []
     for name in ("fp16", "bf16") if on_cuda else ("bf16",):
         torch.manual_seed(0)
-        task = build_task(config["model"].as_dict(), args.config).to(device)
+        task = build_recipe("nmt", args.config).to(device)
         batch = move_data_to_device(task.bench_batch(17.0, 512 if on_cuda else 64), device)
         times = StepTimes(device)
         originals = {part: getattr(*place) for part, place in PARTS.items()}

@@ -32,6 +32,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.utilities import move_data_to_device
+from recipes import build_recipe
 from timing import print_table
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -58,17 +59,6 @@ class LossOf(nn.Module):
         return self.task.loss_of(batch)
 
 
-def build(task_name: str, config: str) -> Any:
-    from s2s_core.checkpoint import build_task
-    from s2s_core.cli.configs import resolve_config_arguments
-    from s2s_core.cli.runs import key_parser
-    from s2s_core.cli.tasks import installed_tasks
-
-    task = installed_tasks()[task_name]
-    parsed = key_parser(task, trains=False).parse_args(resolve_config_arguments(["--config", config], task.config_home))
-    return build_task(parsed["model"].as_dict(), config)
-
-
 def work(args: argparse.Namespace) -> None:
     """One process of a measurement: times of steps with and without communication, from the first rank."""
     torch.set_num_threads(args.threads)
@@ -77,7 +67,7 @@ def work(args: argparse.Namespace) -> None:
     device = torch.device("cuda", rank) if on_cuda else torch.device("cpu")
     torch.distributed.init_process_group("nccl" if on_cuda else "gloo")
     torch.manual_seed(0)
-    task = build(args.task, args.config).to(device).train()
+    task = build_recipe(args.task, args.config).to(device).train()
     optimizer = task.configure_optimizers()
     for group in optimizer.param_groups:
         group["lr"] = 1e-6

@@ -2,13 +2,13 @@
 
 import pytest
 
-from s2s_asr.search.settings import FRAMES_WEIGHTS, SearchSettings, load_settings
+from s2s_asr.search.settings import DEFAULT_WEIGHTS, SearchSettings, load_settings
 from s2s_core.errors import UserError
 
 
 def test_each_weight_that_is_not_given_has_its_searchs_default():
     nothing = SearchSettings()
-    assert (nothing.weights(), nothing.weights((3.0, 4.0))) == (FRAMES_WEIGHTS, (3.0, 4.0))
+    assert (nothing.weights(), nothing.weights((3.0, 4.0))) == (DEFAULT_WEIGHTS, (3.0, 4.0))
     assert SearchSettings(alpha=0.0).weights((3.0, 4.0)) == (0.0, 4.0)
     assert SearchSettings(alpha=2.0, beta=-1.0).weights((3.0, 4.0)) == (2.0, -1.0)
     with pytest.raises(UserError, match="--alpha is -1, expected at least 0"):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from s2s_asr.search.settings import DEFAULT_WEIGHTS
 from s2s_core.losses.reduction import LossSum
 from s2s_core.part import Part
 
@@ -171,7 +172,7 @@ class SpellingDecoder(Decoder):
 
     beam_width: int
     """Of the search that it was built with."""
-    lm_weights: ClassVar[tuple[float, float]] = (0.5, 1.0)
+    lm_weights: ClassVar[tuple[float, float]] = DEFAULT_WEIGHTS
     """The weight of an n-gram model over words, and the bonus for each word, where a search is told none."""
 
     @abstractmethod

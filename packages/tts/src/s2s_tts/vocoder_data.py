@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import Dataset
 
 from s2s_core.ceiling import ceil_div, round_up
 from s2s_core.data.kept_audio import KeptAudio, fits
-from s2s_core.data.loader import Loaded, ResumableLoader
+from s2s_core.data.loader import ResumableLoader
+from s2s_core.data.readable_batches import IndexedBatches
 from s2s_core.data.sampling import BucketBatchSampler
 from s2s_core.data.speech import CutTable
 from s2s_core.data.splits import SplitData
@@ -58,7 +59,16 @@ class Geometry:
         return cls(hop, round_up(features.window_samples, hop), round_up(receptive_field, hop) + hop)
 
 
-class Stretches(Dataset[Loaded[StretchBatch]]):
+class Stretch(NamedTuple):
+    """One stretch of a recording: its part of a `StretchBatch`."""
+
+    audio: Tensor
+    begin: int
+    end: int
+    id: str
+
+
+class Stretches(IndexedBatches[Stretch, StretchBatch]):
     """Every sample of every recording once: each stretch with what its first sample looks back at.
 
     Args:
@@ -68,6 +78,8 @@ class Stretches(Dataset[Loaded[StretchBatch]]):
         geometry: see `Geometry`.
         keep_audio: keep decoded recordings for their other stretches and the next epoch.
     """
+
+    example: ClassVar[str] = "stretch"
 
     def __init__(
         self, cuts: CutTable, samples: int, sample_rate_hz: int, geometry: Geometry, keep_audio: bool = False
@@ -80,35 +92,22 @@ class Stretches(Dataset[Loaded[StretchBatch]]):
         """The recording and the first sample of each stretch."""
         taken = [min(samples, int(lengths[cut]) - begin) + min(begin, geometry.context) for cut, begin in self.places]
         self.durations_s = np.array(taken) / sample_rate_hz
+        super().__init__(len(self.places), substitute=False)
 
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitems__(self, indices: list[int]) -> Loaded[StretchBatch]:
-        found: list[tuple[Tensor, int, int, str]] = []
-        failures: list[str] = []
-        for index in indices:
-            try:
-                found.append(self._stretch(index))
-            except UserError as error:
-                failures.append(str(error))
-        if not found:
-            return Loaded(None, failures)
+    def collate(self, found: list[Stretch]) -> StretchBatch:
         audio, begins, ends, ids = zip(*found, strict=True)
         padded = pad_sequence(list(audio), batch_first=True)
         whole = round_up(padded.size(1) - 2 * self.geometry.margin, self.geometry.hop) + 2 * self.geometry.margin
         padded = torch.nn.functional.pad(padded, (0, whole - padded.size(1)))
-        return Loaded(
-            StretchBatch(padded, self.geometry.margin, torch.tensor(begins), torch.tensor(ends), list(ids)), failures
-        )
+        return StretchBatch(padded, self.geometry.margin, torch.tensor(begins), torch.tensor(ends), list(ids))
 
-    def _stretch(self, index: int) -> tuple[Tensor, int, int, str]:
-        cut, begin = self.places[index]
+    def read(self, key: int) -> Stretch:
+        cut, begin = self.places[key]
         audio, margin = self._audio[cut], self.geometry.margin
         first = max(0, begin - self.geometry.context)
         end = min(len(audio), begin + self.samples)
         around = torch.nn.functional.pad(audio, (margin, margin))[first : end + 2 * margin]
-        return around, begin - first, max(begin, end) - first, self.cuts.info(cut).id
+        return Stretch(around, begin - first, max(begin, end) - first, self.cuts.info(cut).id)
 
 
 class VocoderData(SplitData):

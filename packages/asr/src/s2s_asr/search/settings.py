@@ -14,8 +14,8 @@ EXTRA = "pip install 's2s-asr[lm]'"
 NO_LEXICON = "none"
 BEAM_WIDTH = 128
 """Of searches over frames, where none is given."""
-FRAMES_WEIGHTS = (0.5, 1.0)
-"""alpha and beta of searches over frames, where none are given."""
+DEFAULT_WEIGHTS = (0.5, 1.0)
+"""alpha and beta, where neither the user nor a decoder says others."""
 BINARY_SUFFIXES = (".binary", ".bin", ".klm", ".kenlm", ".trie", ".probing")
 """Of models that KenLM has compiled; whatever else is named is read as ARPA."""
 
@@ -38,7 +38,7 @@ class SearchSettings:
     """A file of words, one a line, in place of the model's own; `NO_LEXICON`: the model is one over labels."""
     alpha: float | None = None
     beta: float | None = None
-    """Both by default those of the search: `FRAMES_WEIGHTS`, or what a decoder that searches by itself says."""
+    """Both by default `DEFAULT_WEIGHTS`, or what a decoder that searches by itself says."""
     unknown_penalty: float | None = None
     """Added for a word outside the lexicon: by default -20; in pyctcdecode, which prunes such words besides, its own
     -10. flashlight never recognises one."""
@@ -89,7 +89,7 @@ class SearchSettings:
         """Of the searches that are our own."""
         return 25.0 if self.beam_threshold is None else self.beam_threshold
 
-    def weights(self, default: tuple[float, float] = FRAMES_WEIGHTS) -> tuple[float, float]:
+    def weights(self, default: tuple[float, float] = DEFAULT_WEIGHTS) -> tuple[float, float]:
         """alpha and beta, each the default where it is not given."""
         alpha, beta = default
         return alpha if self.alpha is None else self.alpha, beta if self.beta is None else self.beta

@@ -7,11 +7,11 @@ from typing import ClassVar
 from torch import Tensor
 
 from s2s_core.data.kept_audio import KeptAudio
-from s2s_core.data.readable_batches import Batch, ReadableBatches
+from s2s_core.data.readable_batches import Batch, IndexedBatches
 from s2s_core.data.speech import CutTable
 
 
-class CutBatches(ReadableBatches[int, tuple[int, Tensor], Batch]):
+class CutBatches(IndexedBatches[tuple[int, Tensor], Batch]):
     """Loads whole batches by their cuts' indices; an item of a batch is an index and its audio ``(samples,)``.
 
     Args:
@@ -31,6 +31,3 @@ class CutBatches(ReadableBatches[int, tuple[int, Tensor], Batch]):
 
     def read(self, key: int) -> tuple[int, Tensor]:
         return key, self._audio[key]
-
-    def later(self, key: int, steps: int) -> int:
-        return (key + steps) % self.count

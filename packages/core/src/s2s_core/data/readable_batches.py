@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import ClassVar, Generic, TypeVar
 
 from torch.utils.data import Dataset
@@ -18,7 +18,7 @@ _SUBSTITUTES = 32
 """Examples tried in place of a batch that cannot be read."""
 
 
-class ReadableBatches(Dataset[Loaded[Batch]], Generic[Key, Item, Batch]):
+class ReadableBatches(Dataset[Loaded[Batch]], ABC, Generic[Key, Item, Batch]):
     """Loads whole batches by the keys of their examples.
 
     Args:
@@ -79,3 +79,10 @@ class ReadableBatches(Dataset[Loaded[Batch]], Generic[Key, Item, Batch]):
             if found:
                 return found
         return []
+
+
+class IndexedBatches(ReadableBatches[int, Item, Batch]):
+    """Those whose keys are places in the table."""
+
+    def later(self, key: int, steps: int) -> int:
+        return (key + steps) % self.count
